@@ -1,0 +1,108 @@
+"""The stages of this package, one row each."""
+
+from gim_data.stage import Axis, Params, Stage
+from gim_data.stages import CORPUS, VIDEO
+
+STUDENT = Axis("student", "gim_models.training.config:student_keys", sections=("train",))
+MODEL_AXIS = Axis("model", "gim_models.training.config:model_keys", sections=("train",))
+MATCHER = Axis("matcher", "gim_models.stages:matcher_keys", sections=("train", "evaluate"))
+
+SECTIONS = {
+    "labels": "gim_data.labels.config:LabelsConfig",
+    "train": "gim_models.training.config:TrainConfig",
+    "evaluate": "gim_models.evaluation.config:EvaluateConfig",
+}
+
+MATCHES = Stage(
+    name="matches",
+    group="label",
+    fn="gim_models.labelling:make_matches",
+    axis=VIDEO,
+    deps=("frames",),
+    params=("labels",),
+    code=("gim_data/labels", "gim_models/teachers", "gim_models/labelling.py"),
+    pool="gpu",
+    doc="Robustly filtered correspondences per teacher, skip and pass; empty results recorded.",
+)
+BASE_MODEL = Stage(
+    name="base_model",
+    group="train",
+    fn="gim_models.training.stages:make_base_model",
+    axis=STUDENT,
+    deps=("worlds",),
+    params=("train",),
+    code=("gim_models/sparse", "gim_models/training"),
+    pool="gpu",
+    doc="The starting point: trained on exact ground truth only.",
+)
+MODEL = Stage(
+    name="model",
+    group="train",
+    fn="gim_models.training.stages:make_model",
+    axis=MODEL_AXIS,
+    deps=("worlds", "base_model", "dataset", "frames", "tracks"),
+    params=("train",),
+    code=("gim_models/sparse", "gim_models/training"),
+    pool="gpu",
+    upstream="gim_models.training.config:model_upstream",
+    doc="The same recipe and number of steps at each video budget.",
+)
+BENCH = Stage(
+    name="bench",
+    group="evaluate",
+    fn="gim_models.evaluation.bench:make_bench",
+    axis=CORPUS,
+    params=("evaluate",),
+    code=("gim_data/bench", "gim_models/evaluation/bench.py"),
+    external="gim_models.evaluation.bench:outside",
+    doc="Posed image pairs in ZEB's released layout, from posed folders or synthetic sequences.",
+)
+PREDICTIONS = Stage(
+    name="zeb_predictions",
+    group="evaluate",
+    fn="gim_models.evaluation.predictions:make_predictions",
+    axis=MATCHER,
+    deps=("bench", "model"),
+    params=("evaluate",),
+    code=("gim_models/evaluation/predictions.py", "gim_models/teachers", "gim_models/sparse"),
+    pool="gpu",
+    upstream="gim_models.stages:matcher_upstream",
+    doc="Matches of every benchmark pair, once per matcher.",
+)
+SCORES = Stage(
+    name="zeb_scores",
+    group="evaluate",
+    fn="gim_models.evaluation.scores:make_scores",
+    axis=MATCHER,
+    deps=("bench", "zeb_predictions"),
+    params=("evaluate",),
+    code=("gim_models/evaluation/scores.py", "gim_models/evaluation/protocol.py"),
+    upstream="gim_models.stages:matcher_upstream",
+    doc="Poses and AUC under a named protocol, with intervals.",
+)
+SCALING = Stage(
+    name="scaling_curve",
+    group="evaluate",
+    fn="gim_models.evaluation.scaling:make_scaling",
+    axis=CORPUS,
+    deps=("zeb_scores", "dataset"),
+    params=("evaluate", "train"),
+    code=("gim_models/evaluation/scaling.py",),
+    doc="Accuracy over hours of video: table, figure, MLflow study.",
+)
+
+STAGES = (MATCHES, BASE_MODEL, MODEL, BENCH, PREDICTIONS, SCORES, SCALING)
+
+
+def matcher_keys(params: Params, root: object) -> list[str]:
+    """Everything that is scored: the baselines, then each student at each budget."""
+    from gim_models.training.config import model_keys
+
+    return [*params["evaluate"].baselines, *model_keys(params, root)]
+
+
+def matcher_upstream(unit: str, dep: str, dep_units: list[str], params: Params) -> list[str]:
+    """A matcher reads its own units, and the whole of stages that have one unit; a baseline reads no model."""
+    if dep == "bench":
+        return dep_units
+    return [unit] if unit in dep_units else []
