@@ -1,4 +1,4 @@
-"""What a label is: video -> shots -> frames -> matches -> tracks -> training pairs, benchmark data and synthetic worlds.
+"""What a label is: video -> shots -> frames -> matches -> tracks -> training pairs; benchmarks and synthetic worlds.
 
 Nothing in this package imports torch at import time, and nothing in it imports ``gim_models`` or ``orchestration``.
 """

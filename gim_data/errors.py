@@ -19,7 +19,7 @@ class GimError(Exception):
         return type(self), (self.problem, self.remedy)
 
 
-class BadInput(GimError):
+class BadInput(GimError):  # noqa: N818 - it is data more than an error: the runner records it
     """This unit's input can never work as it is (a corrupt file, no video stream, no usable shot).
 
     The runner records it as a skip with its reason, leaves the unit out downstream and goes on with the others.

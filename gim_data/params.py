@@ -48,9 +48,20 @@ def read_params(root: Path, sections: Mapping[str, str]) -> Params:
     return {name: _validate(path, name, load(target), raw.get(name) or {}) for name, target in sections.items()}
 
 
-def dump(params: Params, sections: tuple[str, ...]) -> dict[str, Any]:
-    """The named sections as JSON values, for digests."""
-    return {name: params[name].model_dump(mode="json") for name in sections}
+def dump(params: Params, keys: tuple[str, ...]) -> dict[str, Any]:
+    """The named parameters as JSON values, for digests.
+
+    Args:
+        params: the validated sections.
+        keys: ``section``, or ``section.field`` where a stage depends on single fields. Fields declared with
+            ``exclude=True`` change how fast bytes are made and not which; they are in no digest.
+    """
+    dumped: dict[str, Any] = {}
+    for key in keys:
+        section, _, field = key.partition(".")
+        values = params[section].model_dump(mode="json")
+        dumped[key] = values[field] if field else values
+    return dumped
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -24,7 +25,7 @@ class Outcome:
 
     Attributes:
         unit: its key.
-        status: ``made`` now, ``found`` done, ``skipped`` with a reason, ``failed``, or ``pruned`` since it left the corpus.
+        status: ``made`` now, ``found`` done, ``skipped`` with a reason, ``failed``, or ``pruned`` since it left.
         entry: what the ledger says, None where failed or pruned.
         reason: why it was skipped or failed.
     """
@@ -76,11 +77,14 @@ class Runner:
 
     def __post_init__(self) -> None:
         self.ledger = Ledger(self.root)
+        self._keys: dict[str, list[str]] = {}
 
     def keys(self, stage: Stage) -> list[str]:
         """The unit keys that a stage has under the present parameters."""
-        keys: list[str] = load(stage.axis.keys)(self.params, self.root)
-        return keys
+        axis = stage.axis
+        if axis.name not in self._keys:
+            self._keys[axis.name] = load(axis.keys)(self.params, self.root)
+        return self._keys[axis.name]
 
     def run(self, name: str, units: Sequence[str] | None = None) -> Report:
         """Make what is missing or stale, find the rest done, and (for the whole stage) prune what left the corpus.
@@ -99,8 +103,17 @@ class Runner:
             raise GimError(f"stage {name} has no unit {unknown}", f"its units are {known}")
         outcomes = [self._unit(stage, unit) for unit in (known if units is None else units)]
         if units is None:
-            outcomes += self._prune(stage, known)
+            outcomes += self.prune(name)
         return Report(name, tuple(outcomes))
+
+    def prune(self, name: str) -> list[Outcome]:
+        """Forget the units on disk that the present parameters do not list."""
+        stage = self.stage(name)
+        known = self.keys(stage)
+        gone = [unit for unit in self.ledger.units(name) if unit not in known]
+        for unit in gone:
+            self.ledger.remove(name, unit)
+        return [Outcome(unit, "pruned") for unit in gone]
 
     def stage(self, name: str) -> Stage:
         """The row of a stage.
@@ -161,6 +174,8 @@ class Runner:
                 return self._make(stage, unit, inputs, digest)
             except GimError as error:
                 return Outcome(unit, "failed", None, str(error))
+            except OSError as error:
+                return Outcome(unit, "failed", None, _explain(error))
             except Exception as error:
                 log.exception("%s %s failed", stage.name, unit)
                 return Outcome(unit, "failed", None, f"{type(error).__name__}: {error}")
@@ -186,12 +201,15 @@ class Runner:
     ) -> Job:
         folders = {dep: {key: self.ledger.folder(dep, key) for key in units} for dep, units in usable.items()}
         seed = int(digest[:12], 16)
-        return Job(
-            stage.name, unit, out, scratch, folders, self.params, self.root, seed, digest, self.progress
-        )
+        return Job(stage.name, unit, out, scratch, folders, self.params, self.root, seed, digest, self.progress)
 
-    def _prune(self, stage: Stage, known: Sequence[str]) -> list[Outcome]:
-        gone = [unit for unit in self.ledger.units(stage.name) if unit not in known]
-        for unit in gone:
-            self.ledger.remove(stage.name, unit)
-        return [Outcome(unit, "pruned") for unit in gone]
+
+def _explain(error: OSError) -> str:
+    """An operating system error with the remedy where there is one to name."""
+    remedies = {
+        errno.ENOSPC: "free some disk space and run again: nothing made so far is lost",
+        errno.EACCES: "give yourself the right to read and write it",
+        errno.EMFILE: "raise the limit of open files (ulimit -n)",
+    }
+    remedy = remedies.get(error.errno or 0)
+    return f"{error}\n  -> {remedy}" if remedy else f"{type(error).__name__}: {error}"

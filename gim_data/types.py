@@ -3,8 +3,9 @@
 Conventions
 -----------
 * Images are ``(H, W, 3)`` uint8 RGB arrays. Image indices are ``0`` and ``1``.
-* Keypoints are ``(N, 2)`` float32, x then y, in pixels of the image that was passed in (the stored frame, the benchmark
-  image). **The centre of the top-left pixel is (0, 0)**, as in OpenCV; so a resize by ``s`` maps ``x -> (x + 0.5) * s - 0.5``.
+* Keypoints are ``(N, 2)`` float32, x then y, in pixels of the image that was passed in (the stored frame, the
+  benchmark image). **The centre of the top-left pixel is (0, 0)**, as in OpenCV; so a resize by ``s`` maps
+  ``x -> (x + 0.5) * s - 0.5``.
   COLMAP's (0.5, 0.5) is converted at that library's border only.
 * Cameras follow OpenCV: x right, y down, z forward. ``T_0to1`` (4, 4) maps camera-0 to camera-1 coordinates,
   ``T_w2c`` world to camera, ``H_0to1`` (3, 3) pixels to pixels, ``K0`` (3, 3) intrinsics.
@@ -73,15 +74,14 @@ class Matches:
 
     def select(self, keep: NDArray[Any]) -> Matches:
         """The matches at ``keep``, a boolean (N,) mask or an integer index array."""
-        pick = lambda a: None if a is None else a[keep]  # noqa: E731
         return Matches(
             self.keypoints0[keep],
             self.keypoints1[keep],
             self.confidence[keep],
             self.size0,
             self.size1,
-            pick(self.index0),
-            pick(self.index1),
+            None if self.index0 is None else self.index0[keep],
+            None if self.index1 is None else self.index1[keep],
         )
 
 

@@ -3,15 +3,33 @@
 from gim_data.stage import Axis, Params, Stage
 from gim_data.stages import CORPUS, VIDEO
 
-STUDENT = Axis("student", "gim_models.training.config:student_keys", sections=("train",))
-MODEL_AXIS = Axis("model", "gim_models.training.config:model_keys", sections=("train",))
-MATCHER = Axis("matcher", "gim_models.stages:matcher_keys", sections=("train", "evaluate"))
+STUDENT = Axis("student", "gim_models.training.config:student_keys", sections=("study",))
+MODEL_AXIS = Axis("model", "gim_models.training.config:model_keys", sections=("study",))
+MATCHER = Axis("matcher", "gim_models.stages:matcher_keys", sections=("study", "evaluate"))
 
 SECTIONS = {
     "labels": "gim_data.labels.config:LabelsConfig",
+    "study": "gim_models.training.config:StudyConfig",
     "train": "gim_models.training.config:TrainConfig",
     "evaluate": "gim_models.evaluation.config:EvaluateConfig",
 }
+
+# Which fields decide which bytes: adding a baseline or a bootstrap sample must not match a single pair again.
+_PAIRS = tuple(
+    f"evaluate.{field}"
+    for field in (
+        "pairs",
+        "exclude",
+        "pairing",
+        "max_pairs_per_sequence",
+        "max_images_per_sequence",
+        "min_overlap",
+        "max_rotation",
+        "min_parallax",
+        "seed",
+    )
+)
+_PROTOCOL = ("evaluate.protocol", "evaluate.also", "evaluate.bootstrap", "evaluate.seed")
 
 MATCHES = Stage(
     name="matches",
@@ -32,6 +50,7 @@ BASE_MODEL = Stage(
     deps=("worlds",),
     params=("train",),
     code=("gim_models/sparse", "gim_models/training"),
+    external="gim_models.training.config:student_of",
     pool="gpu",
     doc="The starting point: trained on exact ground truth only.",
 )
@@ -43,6 +62,7 @@ MODEL = Stage(
     deps=("worlds", "base_model", "dataset", "frames", "tracks"),
     params=("train",),
     code=("gim_models/sparse", "gim_models/training"),
+    external="gim_models.training.config:student_of",
     pool="gpu",
     upstream="gim_models.training.config:model_upstream",
     doc="The same recipe and number of steps at each video budget.",
@@ -52,7 +72,7 @@ BENCH = Stage(
     group="evaluate",
     fn="gim_models.evaluation.bench:make_bench",
     axis=CORPUS,
-    params=("evaluate",),
+    params=_PAIRS,
     code=("gim_data/bench", "gim_models/evaluation/bench.py"),
     external="gim_models.evaluation.bench:outside",
     doc="Posed image pairs in ZEB's released layout, from posed folders or synthetic sequences.",
@@ -63,7 +83,7 @@ PREDICTIONS = Stage(
     fn="gim_models.evaluation.predictions:make_predictions",
     axis=MATCHER,
     deps=("bench", "model"),
-    params=("evaluate",),
+    params=("evaluate.max_side",),
     code=("gim_models/evaluation/predictions.py", "gim_models/teachers", "gim_models/sparse"),
     pool="gpu",
     upstream="gim_models.stages:matcher_upstream",
@@ -75,7 +95,7 @@ SCORES = Stage(
     fn="gim_models.evaluation.scores:make_scores",
     axis=MATCHER,
     deps=("bench", "zeb_predictions"),
-    params=("evaluate",),
+    params=_PROTOCOL,
     code=("gim_models/evaluation/scores.py", "gim_models/evaluation/protocol.py"),
     upstream="gim_models.stages:matcher_upstream",
     doc="Poses and AUC under a named protocol, with intervals.",
@@ -86,7 +106,7 @@ SCALING = Stage(
     fn="gim_models.evaluation.scaling:make_scaling",
     axis=CORPUS,
     deps=("zeb_scores", "dataset"),
-    params=("evaluate", "train"),
+    params=(*_PROTOCOL, "study"),
     code=("gim_models/evaluation/scaling.py",),
     doc="Accuracy over hours of video: table, figure, MLflow study.",
 )
