@@ -1,0 +1,113 @@
+"""Which pairs of a posed sequence are scored: all overlaps equally, as ZEB draws them (GIM.md 4.2)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gim_data.bench.checks import load_image
+from gim_data.bench.overlap import frustum_overlap, rotation_degrees, scene_depths
+from gim_data.bench.posed import Camera, make_pair, read_cameras, read_posed
+from gim_data.types import Size, TwoViewPair
+
+T = TypeVar("T")
+_PROBES = 6  # listed pairs from which a scene's depth is estimated
+
+
+@dataclass(frozen=True)
+class PairRules:
+    """What makes two images of a posed sequence a benchmark pair.
+
+    Attributes:
+        count: most pairs of one sequence.
+        images: most images of one sequence, spread evenly over it.
+        overlap: least and largest overlap.
+        bins: how many equal bins of overlap are drawn from evenly.
+        rotation: largest rotation in degrees, beyond which two cameras tend to see different sides of things.
+        parallax: least baseline in units of the scene's median depth; below it the direction of translation, which is
+            half of the score, is noise of the reference poses.
+    """
+
+    count: int
+    images: int
+    overlap: tuple[float, float] = (0.1, 1.0)
+    bins: int = 10
+    rotation: float = 75.0
+    parallax: float = 0.05
+
+
+def draw_evenly(values: NDArray[np.float64], count: int, bins: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    """Draw up to ``count`` indices so that the bins of ``values`` in [0, 1] are filled as equally as they allow.
+
+    One index per bin and round, in random order within a bin, until enough are drawn. NaN counts as one more bin.
+
+    Returns:
+        Sorted indices, each once.
+    """
+    bin_of = np.where(np.isnan(values), bins, np.minimum((np.nan_to_num(values) * bins).astype(int), bins - 1))
+    order = rng.permutation(len(values))
+    turn = np.zeros(len(values), dtype=np.int64)
+    for b in range(bins + 1):
+        members = order[bin_of[order] == b]
+        turn[members] = np.arange(len(members))
+    ranked = order[np.argsort(turn[order], kind="stable")]
+    return np.sort(ranked[:count])
+
+
+def draw_pairs(folder: Path, rules: PairRules, rng: np.random.Generator) -> list[TwoViewPair]:
+    """Benchmark pairs of a posed folder, over all overlaps, from its cameras; from its list where it has no cameras.
+
+    Raises:
+        BadInput: the folder's files are not what they should be.
+    """
+    listed = read_posed(folder)
+    cameras = _spread(read_cameras(folder), rules.images)
+    depths = scene_depths(_spread([p for p in listed if rotation_degrees(p.T_0to1) < 30], _PROBES)) if cameras else []
+    if not depths:
+        return draw_listed(listed, rules, rng)
+    pairs = _candidates(folder.name, cameras, depths, rules)
+    chosen = draw_evenly(np.array([p.overlap for p in pairs]), rules.count, rules.bins, rng)
+    return [pairs[i] for i in chosen]
+
+
+def draw_listed(pairs: Sequence[TwoViewPair], rules: PairRules, rng: np.random.Generator) -> list[TwoViewPair]:
+    """At most ``rules.count`` of the listed pairs, evenly over their overlaps where these are known."""
+    chosen = draw_evenly(np.array([p.overlap for p in pairs], dtype=np.float64), rules.count, rules.bins, rng)
+    return [pairs[i] for i in chosen]
+
+
+def _candidates(scene: str, cameras: Sequence[Camera], depths: list[float], rules: PairRules) -> list[TwoViewPair]:
+    sizes = {camera.image: image_size(camera.image) for camera in cameras}
+    pairs = []
+    for first, second in combinations(cameras, 2):
+        T = second.T_w2c @ np.linalg.inv(first.T_w2c)
+        far_enough = np.linalg.norm(T[:3, 3]) >= rules.parallax * depths[len(depths) // 2]
+        if far_enough and rotation_degrees(T) <= rules.rotation:
+            both = (sizes[first.image], sizes[second.image])
+            overlap = frustum_overlap(first.K, second.K, both, T, depths)
+            if rules.overlap[0] <= overlap <= rules.overlap[1]:
+                pairs.append(make_pair(scene, first, second, overlap))
+    return pairs
+
+
+def image_size(path: Path) -> Size:
+    """(width, height) of an image file.
+
+    Raises:
+        BadInput: it does not decode.
+    """
+    height, width = load_image(path).shape[:2]
+    return width, height
+
+
+def _spread(items: Sequence[T], count: int) -> list[T]:
+    """``count`` items, evenly spread over the sequence."""
+    if len(items) <= count:
+        return list(items)
+    return [items[i] for i in np.linspace(0, len(items) - 1, count).round().astype(int)]

@@ -1,0 +1,163 @@
+"""Stage ``bench``: posed pairs from everywhere, in ZEB's released layout, one folder per sequence."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from gim_data.bench.checks import check_principal, load_image
+from gim_data.bench.pairing import PairRules, draw_listed, draw_pairs
+from gim_data.bench.posed import read_posed
+from gim_data.bench.sources import PairSource, fingerprint, resolve
+from gim_data.bench.zeb import Placed, read_zeb, write_zeb
+from gim_data.errors import BadInput
+from gim_data.files import digest_of, write_json
+from gim_data.stage import Job, Params, Summary
+from gim_data.types import Image, TwoViewPair
+from gim_models.evaluation.config import EvaluateConfig
+from gim_models.evaluation.parallel import in_order
+
+MANIFEST = "manifest.json"
+_TILE = (320, 200)
+
+
+def outside(unit: str, params: Params, root: Path) -> Any:
+    """What the benchmark is made from: the sources' content, for the unit's digest."""
+    config: EvaluateConfig = params["evaluate"]
+    return [fingerprint(source) for source in resolve(config.pairs, root, config.exclude)]
+
+
+def make_bench(job: Job) -> Summary:
+    """Draw the pairs of every sequence and write them to ``<sequence>/`` in ZEB's layout, with a ``manifest.json``.
+
+    A sequence whose files are wrong is left out and named in the manifest with its reason.
+
+    Raises:
+        BadInput: no sequence is left.
+        GimError: the sources cannot be resolved.
+    """
+    config: EvaluateConfig = job.params["evaluate"]
+    sources = resolve(config.pairs, job.root, config.exclude)
+    job.progress.start("benchmark pairs", len(sources))
+    rows: dict[str, Any] = {}
+    refused: dict[str, str] = {}
+    tasks = [SequenceTask(source, config, job.out, job.scratch) for source in sources]
+    for source, made in zip(sources, in_order(make_sequence, tasks, workers=config.workers), strict=True):
+        if isinstance(made, BadInput):
+            refused[source.name] = made.problem
+        else:
+            rows[source.name] = made
+        job.progress.advance(1, source.name)
+    if not rows:
+        raise BadInput(f"no sequence of the benchmark is usable: {refused}", "correct the sources in 'evaluate.pairs'")
+    write_json(job.out / MANIFEST, {"sequences": rows, "refused": refused, "pairing": config.pairing})
+    _write_examples(job.out, sorted(rows))
+    total = sum(row["pairs"] for row in rows.values())
+    summary: Summary = {"sequences": len(rows), "pairs": total, "figures": ["examples.png"]}
+    return {**summary, "refused": refused} if refused else summary
+
+
+def read_bench(folder: Path) -> dict[str, list[TwoViewPair]]:
+    """Every sequence of a made benchmark, or of any folder of ZEB-layout folders, with its checked pairs.
+
+    Raises:
+        BadInput: as ``read_zeb``.
+    """
+    return {path.name: read_zeb(path) for path in sorted(folder.iterdir()) if path.is_dir()}
+
+
+@dataclass(frozen=True)
+class SequenceTask:
+    """One sequence to make: where it comes from, by which rules, the folders of the unit and of its scratch files."""
+
+    source: PairSource
+    config: EvaluateConfig
+    out: Path
+    scratch: Path
+
+
+def make_sequence(task: SequenceTask) -> dict[str, Any] | BadInput:
+    """Draw and write one sequence; its row of the manifest, or why it cannot be used. Fit for any process."""
+    try:
+        return _make_sequence(task.source, task.config, task.out / task.source.name, task.scratch)
+    except BadInput as error:
+        shutil.rmtree(task.out / task.source.name, ignore_errors=True)
+        return error
+
+
+def _make_sequence(source: PairSource, config: EvaluateConfig, out: Path, scratch: Path) -> dict[str, Any]:
+    rng = np.random.default_rng([config.seed, int(digest_of(source.name)[:8], 16)])
+    pairs = _draw(source, config, rng, scratch)
+    for pair in {p.image0: p for p in pairs}.values():
+        image = load_image(pair.image0)
+        check_principal(pair.K0, (image.shape[1], image.shape[0]), f"{pair.identifier}, K0")
+    write_zeb(out, [_place(pair) for pair in pairs])
+    overlaps = np.array([pair.overlap for pair in pairs])
+    return {
+        "kind": source.kind,
+        "pairs": len(pairs),
+        "images": len({image for pair in pairs for image in (pair.image0, pair.image1)}),
+        "overlap": _overlap_kind(source, config, overlaps),
+        "overlap_histogram": np.histogram(overlaps[np.isfinite(overlaps)], bins=10, range=(0, 1))[0].tolist(),
+    }
+
+
+def _draw(source: PairSource, config: EvaluateConfig, rng: np.random.Generator, scratch: Path) -> list[TwoViewPair]:
+    rules = PairRules(
+        config.max_pairs_per_sequence,
+        config.max_images_per_sequence,
+        overlap=(config.min_overlap, 1.0),
+        rotation=config.max_rotation,
+        parallax=config.min_parallax,
+    )
+    if source.kind == "synthetic":
+        from gim_data.bench.rendered import render_pairs
+
+        return render_pairs(source, scratch, rng, images=rules.images, count=rules.count)
+    if source.kind == "zeb":
+        return draw_listed(read_zeb(Path(source.place)), rules, rng)
+    folder = Path(source.place)
+    if config.pairing == "listed":
+        return draw_listed(read_posed(folder), rules, rng)
+    return draw_pairs(folder, rules, rng)
+
+
+def _place(pair: TwoViewPair) -> Placed:
+    scene, name0, name1 = pair.identifier.split("#")
+    return Placed(scene, name0, name1, pair)
+
+
+def _overlap_kind(source: PairSource, config: EvaluateConfig, overlaps: np.ndarray) -> str:
+    """How the overlap in the pair files was found: ``given``, from ``depth``, from view ``frusta``, or ``unknown``."""
+    if np.isnan(overlaps).all():
+        return "unknown"
+    if source.kind == "synthetic":
+        return "depth"
+    return "frusta" if source.kind == "posed" and config.pairing == "bins" else "given"
+
+
+def _write_examples(folder: Path, names: Sequence[str]) -> None:
+    """One pair per sequence, side by side, as a picture for people."""
+    rows = []
+    for name in names:
+        pair = read_zeb(folder / name)[0]
+        row = np.hstack([_tile(load_image(path)) for path in (pair.image0, pair.image1)])
+        cv2.putText(row, name, (6, 16), cv2.FONT_HERSHEY_SIMPLEX, 0.45, (255, 255, 0), 1, cv2.LINE_AA)
+        rows.append(row)
+    rows += [np.zeros_like(rows[0])] * (-len(rows) % 2)
+    sheet = np.vstack([np.hstack(rows[i : i + 2]) for i in range(0, len(rows), 2)])
+    cv2.imwrite(str(folder / "examples.png"), cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR))
+
+
+def _tile(image: Image) -> Image:
+    scale = min(_TILE[0] / image.shape[1], _TILE[1] / image.shape[0])
+    size = (round(image.shape[1] * scale), round(image.shape[0] * scale))
+    tile = np.zeros((_TILE[1], _TILE[0], 3), np.uint8)
+    tile[: size[1], : size[0]] = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+    return tile

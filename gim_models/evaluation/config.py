@@ -1,0 +1,65 @@
+"""Section ``evaluate`` of ``params.yaml``."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, field_validator
+
+from gim_data.stage import Section
+
+ProtocolName = Literal["zeb-paper-v1", "poselib-v1"]
+
+
+class EvaluateConfig(Section):
+    """What matchers are scored on, how, and beside which baselines."""
+
+    baselines: tuple[str, ...] = Field(
+        ("rootsift", "xfeat+lighterglue"), description="matchers scored beside the students, by their registry names"
+    )
+    pairs: tuple[str, ...] = Field(
+        ("synthetic",),
+        description="where posed pairs come from: 'synthetic', folders with pairs.json, folders in ZEB's released "
+        "layout, or folders that hold such folders",
+    )
+    exclude: tuple[str, ...] = Field(
+        ("sevenscenes_redkitchen",), description="names (glob patterns) of sequences below 'pairs' that are left out"
+    )
+    pairing: Literal["bins", "listed"] = Field(
+        "bins",
+        description="bins: pair any images of a sequence with cameras, all overlaps equally; listed: pairs.json only",
+    )
+    max_pairs_per_sequence: int = Field(24, ge=1, description="most pairs of one sequence, drawn evenly over overlaps")
+    max_images_per_sequence: int = Field(24, ge=2, description="most images of one sequence when pairing by bins")
+    min_overlap: float = Field(0.1, ge=0, le=1, description="least overlap of a pair when pairing by bins")
+    max_rotation: float = Field(75.0, gt=0, le=180, description="largest rotation in degrees when pairing by bins")
+    min_parallax: float = Field(
+        0.05, ge=0, description="least baseline over the scene's median depth when pairing by bins"
+    )
+    max_side: int = Field(
+        1024,
+        ge=0,
+        description="images are reduced to this long side for matching (0: never); points stay in pixels of "
+        "the stored image",
+    )
+    protocol: ProtocolName = Field("zeb-paper-v1", description="the protocol of the headline numbers")
+    also: tuple[ProtocolName, ...] = Field(("poselib-v1",), description="protocols that are reported beside it")
+    bootstrap: int = Field(1000, ge=100, le=100_000, description="bootstrap samples behind each interval")
+    seed: int = Field(0, ge=0, description="of the choice of pairs, of robust estimation and of the bootstrap")
+    workers: int = Field(0, ge=0, description="processes that estimate poses; 0: one per core")
+    device: str = Field("auto", description="where matchers run: auto, cpu or cuda")
+
+    @field_validator("baselines")
+    @classmethod
+    def _safe(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        for name in names:
+            if not name or name.startswith(".") or any(c in name for c in '/\\:*?"<>| '):
+                raise ValueError(f"{name!r} cannot name a folder, so it cannot name a baseline")
+        if len(set(names)) != len(names):
+            raise ValueError("a baseline is named twice")
+        return names
+
+    @property
+    def protocols(self) -> tuple[str, ...]:
+        """Every protocol that is scored, the headline first, each once."""
+        return tuple(dict.fromkeys((self.protocol, *self.also)))

@@ -1,0 +1,88 @@
+"""Scores into MLflow: a model's into its training run, a baseline's into a run of its own, the curve into the study."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from gim_models.evaluation.auc import THRESHOLDS
+
+if TYPE_CHECKING:
+    from gim_data.stage import Job
+    from gim_models.evaluation.scaling import Row
+    from gim_models.tracking import RunLog, Tracker
+
+EXPERIMENT = "gim"
+
+
+def score_metrics(scores: Mapping[str, Any]) -> dict[str, float]:
+    """MLflow metrics of one ``scores.json``: ``zeb/<sequence>/auc_5deg``, ``zeb/mean_auc_5deg``, failures.
+
+    The headline protocol has these names; another one is named behind ``zeb``: ``zeb.poselib-v1/mean_auc_5deg``.
+    """
+    metrics: dict[str, float] = {}
+    for name, found in scores["protocols"].items():
+        prefix = "zeb" if name == scores["headline"] else f"zeb.{name}"
+        for key in (f"auc_{t:.0f}deg" for t in THRESHOLDS):
+            metrics[f"{prefix}/mean_{key}"] = found["mean"][key]
+            metrics |= {f"{prefix}/{sequence}/{key}": cell[key] for sequence, cell in found["sequences"].items()}
+        metrics[f"{prefix}/failures"] = found["mean"]["failures"]
+    return metrics
+
+
+def publish_scores(job: Job, scores: Mapping[str, Any], files: Sequence[Path]) -> None:
+    """Log one matcher's scores and figures.
+
+    A model's run is the newest one of its name in the study; a matcher without one (a baseline) gets a run of its own,
+    found again by the unit's digest.
+    """
+    from gim_models.tracking import RunLog, open_tracker
+
+    tracker = open_tracker(job.root)
+    study = job.params["study"].name
+    run_id = None if job.unit in job.params["evaluate"].baselines else find_model_run(tracker, job.unit)
+    if run_id is not None:
+        _log(RunLog(tracker.client, run_id), scores, files)
+        return
+    params = {"matcher": job.unit, "protocol": scores["headline"]}
+    with tracker.run(EXPERIMENT, job.unit, study=study, digest=job.digest, params=params) as log:
+        _log(log, scores, files)
+
+
+def find_model_run(tracker: Tracker, unit: str) -> str | None:
+    """The newest training run of a model, by its name, or None."""
+    where = [str(e.experiment_id) for e in tracker.client.search_experiments()]
+    query = f"attributes.run_name = '{unit}'"
+    found = tracker.client.search_runs(where, query, order_by=["attributes.start_time DESC"], max_results=1)
+    return str(found[0].info.run_id) if found else None
+
+
+def publish_scaling(root: Path, study: str, rows: Sequence[Row], files: Sequence[Path]) -> None:
+    """Log the curve into the study's parent run, with whole seconds of video as steps, and all files."""
+    from gim_models.tracking import open_tracker
+
+    log = open_tracker(root).study(EXPERIMENT, study)
+    for row in rows:
+        values = {f"auc_{t:.0f}deg": v.value for t, v in zip(THRESHOLDS, row.auc, strict=True)}
+        if row.student and row.seconds is not None:
+            metrics = {f"zeb/{row.student}/mean_{key}": value for key, value in values.items()}
+            log.metrics(metrics, step=round(row.seconds))
+        else:
+            log.metrics({f"zeb/{row.name.replace('+', '-')}/mean_{key}": value for key, value in values.items()})
+    for path in files:
+        log.artifact(path)
+
+
+def _log(log: RunLog, scores: Mapping[str, Any], files: Sequence[Path]) -> None:
+    import json
+
+    log.metrics(score_metrics(scores))
+    log.tags({"gim.protocol": scores["headline"]})
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "scores.json"
+        path.write_text(json.dumps(scores, indent=1, sort_keys=True))
+        log.artifact(path)
+    for path in files:
+        log.artifact(path)

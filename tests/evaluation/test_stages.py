@@ -1,0 +1,266 @@
+"""The stages in a row, with matchers whose error is known: bench, predictions, scores, scaling curve."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+
+import cv2
+import numpy as np
+import pandas as pd
+import pytest
+
+from gim_data.errors import BadInput, GimError
+from gim_data.files import tree_digest, write_json
+from gim_data.stage import Job
+from gim_data.types import Features, Image, Matches
+from gim_models.evaluation import bench, predictions, scaling, scores
+from gim_models.evaluation.config import EvaluateConfig
+from gim_models.evaluation.prediction_store import Prediction, read_predictions, write_predictions
+from gim_models.training.config import StudyConfig
+
+K = np.array([[150.0, 0, 80], [0, 150, 60], [0, 0, 1]])
+IMAGES = 6
+NOISE = {"rootsift": 2.0, "lightglue-000": 1.5, "lightglue-100": 0.2}
+
+
+def pose(index: int) -> np.ndarray:
+    T = np.eye(4)
+    T[:3, :3] = cv2.Rodrigues(np.array([0.02 * index, 0.05 * index, 0.0]))[0]
+    T[:3, 3] = T[:3, :3] @ [-0.4 * index, 0.1 * index, 0.05 * index]
+    return T
+
+
+def write_posed(folder: Path) -> Path:
+    """Images that carry their own number in the first pixel, so that a matcher can know the truth."""
+    (folder / "images").mkdir(parents=True)
+    for i in range(IMAGES):
+        image = np.full((120, 160, 3), 90, np.uint8)
+        image[0, 0] = i
+        cv2.imwrite(str(folder / "images" / f"{i}.png"), image)
+    listed = [
+        {"image0": f"{i}.png", "image1": f"{j}.png", "K0": K.tolist(), "K1": K.tolist(),
+         "T_0to1": (pose(j) @ np.linalg.inv(pose(i))).tolist(), "overlap": 1 - 0.12 * (j - i)}
+        for i in range(IMAGES) for j in range(i + 1, IMAGES)
+    ]  # fmt: skip
+    (folder / "pairs.json").write_text(json.dumps({"pairs": listed}))
+    return folder
+
+
+class Oracle:
+    """A sparse matcher that knows the scene and adds noise; counts how often it extracts."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.extracted = 0
+
+    def extract(self, image: Image, mask: None = None) -> Features:
+        self.extracted += 1
+        index = int(image[0, 0, 0])
+        points = np.random.default_rng(0).uniform([-2, -1.5, 4], [2, 1.5, 8], (80, 3))
+        seen = (points @ pose(index)[:3, :3].T + pose(index)[:3, 3]) @ K.T
+        pixels = seen[:, :2] / seen[:, 2:] + np.random.default_rng(index).normal(0, NOISE[self.name], (80, 2))
+        return Features(pixels.astype(np.float32), np.zeros((80, 1), np.float32), np.ones(80, np.float32), (160, 120))
+
+    def match_features(self, pairs: list[tuple[Features, Features]]) -> list[Matches]:
+        return [Matches(a.keypoints, b.keypoints, a.scores, a.size, b.size) for a, b in pairs]
+
+    def match(self, image0: Image, image1: Image, mask0: None = None, mask1: None = None) -> Matches:
+        return self.match_features([(self.extract(image0), self.extract(image1))])[0]
+
+
+@pytest.fixture
+def oracles(monkeypatch: pytest.MonkeyPatch) -> dict[str, Oracle]:
+    opened: dict[str, Oracle] = {}
+
+    def open_matcher(name: str, *, device: str) -> Oracle:
+        key = Path(name.removeprefix("student:")).name
+        return opened.setdefault(key, Oracle(key))
+
+    monkeypatch.setattr("gim_models.registry.open_matcher", open_matcher)
+    return opened
+
+
+@pytest.fixture
+def make_job(tmp_path: Path) -> Callable[..., Job]:
+    write_posed(tmp_path / "posed" / "box")
+    config = EvaluateConfig(
+        pairs=("posed",), baselines=("rootsift",), pairing="listed", bootstrap=100, workers=1, device="cpu",
+        protocol="poselib-v1", also=(),
+    )  # fmt: skip
+    params = {"evaluate": config, "study": StudyConfig(budgets=(0.0, 1.0))}
+
+    def job(stage: str, unit: str = "all", **inputs: dict[str, Path]) -> Job:
+        out, scratch = tmp_path / "data" / stage / unit, tmp_path / "scratch" / stage / unit
+        out.mkdir(parents=True)
+        scratch.mkdir(parents=True, exist_ok=True)
+        return Job(stage, unit, out, scratch, inputs, params, tmp_path, 0, f"digest-{stage}-{unit}")
+
+    return job
+
+
+@pytest.fixture
+def benchmark(make_job: Callable[..., Job]) -> Path:
+    job = make_job("bench")
+    assert bench.make_bench(job)["pairs"] == 15
+    return job.out
+
+
+def test_the_benchmark_says_what_it_holds(benchmark: Path):
+    manifest = json.loads((benchmark / "manifest.json").read_text())
+    row = manifest["sequences"]["box"]
+    assert (row["pairs"], row["images"], row["overlap"]) == (15, 6, "given")
+    assert (benchmark / "box" / "box-0-1.txt").is_file()
+
+
+def test_a_sequence_with_a_wrong_pose_is_left_out_with_its_reason(make_job: Callable[..., Job], tmp_path: Path):
+    bad = write_posed(tmp_path / "posed" / "bent")
+    raw = json.loads((bad / "pairs.json").read_text())
+    raw["pairs"][3]["T_0to1"][0][0] = 5
+    (bad / "pairs.json").write_text(json.dumps(raw))
+    job = make_job("bench")
+    summary = bench.make_bench(job)
+    assert summary["sequences"] == 1
+    assert "pair 3, T_0to1: the 3x3 part is not a rotation" in summary["refused"]["bent"]
+
+
+def test_no_usable_sequence_is_a_recorded_skip(make_job: Callable[..., Job], tmp_path: Path):
+    (tmp_path / "posed" / "box" / "images" / "0.png").write_bytes(b"")
+    with pytest.raises(BadInput, match="no sequence of the benchmark is usable"):
+        bench.make_bench(make_job("bench"))
+
+
+def test_an_unknown_source_is_refused(tmp_path: Path):
+    with pytest.raises(GimError, match="nowhere is not a folder"):
+        bench.outside("all", {"evaluate": EvaluateConfig(pairs=("nowhere",))}, tmp_path)
+
+
+def test_the_fingerprint_follows_the_content_and_not_the_place(tmp_path: Path):
+    first, second = (write_posed(tmp_path / place / "box") for place in "ab")
+    prints = [bench.outside("all", {"evaluate": EvaluateConfig(pairs=(str(p),))}, tmp_path) for p in (first, second)]
+    assert prints[0] == prints[1]
+    (second / "pairs.json").write_text((second / "pairs.json").read_text() + " ")
+    assert bench.outside("all", {"evaluate": EvaluateConfig(pairs=(str(second),))}, tmp_path) != prints[0]
+
+
+def test_excluded_sequences_are_not_used(make_job: Callable[..., Job], tmp_path: Path):
+    write_posed(tmp_path / "posed" / "sevenscenes_redkitchen")
+    assert bench.make_bench(make_job("bench"))["sequences"] == 1
+
+
+def test_features_are_extracted_once_per_image(
+    make_job: Callable[..., Job], benchmark: Path, oracles: dict[str, Oracle]
+):
+    job = make_job("zeb_predictions", "rootsift", bench={"all": benchmark}, model={})
+    predictions.make_predictions(job)
+    assert oracles["rootsift"].extracted == IMAGES
+    found = list(read_predictions(job.out / "box.parquet"))
+    assert len(found) == 15
+    assert found[0].keypoints0.shape == (80, 2)
+
+
+def test_a_finished_sequence_is_not_matched_again(
+    make_job: Callable[..., Job], benchmark: Path, oracles: dict[str, Oracle]
+):
+    job = make_job("zeb_predictions", "rootsift", bench={"all": benchmark}, model={})
+    predictions.make_predictions(job)
+    before = tree_digest(job.out)
+    oracles["rootsift"].extracted = 0
+    predictions.make_predictions(job)
+    assert oracles["rootsift"].extracted == 0
+    assert tree_digest(job.out) == before
+
+
+def test_a_model_that_was_not_made_is_named(make_job: Callable[..., Job], benchmark: Path):
+    job = make_job("zeb_predictions", "lightglue-100", bench={"all": benchmark}, model={})
+    with pytest.raises(GimError, match="model lightglue-100 was not made"):
+        predictions.make_predictions(job)
+
+
+def test_points_come_back_in_pixels_of_the_stored_image():
+    image = np.zeros((370, 1226, 3), np.uint8)
+    small, factors = predictions.shrink(image, 613)
+    assert small.shape[:2] == (185, 613)
+    corner = np.array([[-0.5, -0.5], [612.5, 184.5]], np.float32)
+    np.testing.assert_allclose(predictions.enlarge(corner, factors), [[-0.5, -0.5], [1225.5, 369.5]], atol=1e-3)
+    assert predictions.shrink(image, 0)[0] is image
+    assert predictions.shrink(image, 5000)[0] is image
+
+
+def test_predictions_survive_the_disk_and_equal_ones_have_equal_bytes(tmp_path: Path):
+    rng = np.random.default_rng(0)
+    rows = [
+        Prediction(f"a#{n}", *(rng.random((n, 2), np.float32) for _ in range(2)), rng.random(n, np.float32))
+        for n in (3, 0, 500)
+    ]
+    for name in "ab":
+        write_predictions(tmp_path / name, rows)
+    for before, after in zip(rows, read_predictions(tmp_path / "a"), strict=True):
+        assert before.identifier == after.identifier
+        np.testing.assert_array_equal(before.keypoints1, after.keypoints1)
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
+def test_a_file_without_predictions_is_named(tmp_path: Path):
+    (tmp_path / "x.parquet").write_bytes(b"nothing")
+    with pytest.raises(GimError, match=r"x\.parquet holds no predictions"):
+        list(read_predictions(tmp_path / "x.parquet"))
+
+
+@pytest.mark.slow
+def test_the_whole_way_to_the_curve(make_job: Callable[..., Job], benchmark: Path, oracles: dict[str, Oracle]):
+    """The model with video is the most exact, so the curve rises, the gain is significant and MLflow says the same."""
+    units = {}
+    for name in NOISE:
+        models = {} if name == "rootsift" else {name: benchmark.parent / "models" / name}
+        guess = make_job("zeb_predictions", name, bench={"all": benchmark}, model=models)
+        predictions.make_predictions(guess)
+        score = make_job("zeb_scores", name, bench={"all": benchmark}, zeb_predictions={name: guess.out})
+        summary = scores.make_scores(score)
+        units[name] = score.out
+        assert summary["failures"] == 0
+        assert (score.out / "sequences.png").is_file()
+    dataset = benchmark.parents[1] / "dataset" / "all"
+    write_json(dataset / "ledger.json", {"summary": {"seconds": 90.0}})
+    curve = make_job("scaling_curve", zeb_scores=units, dataset={"all": dataset})
+    summary = scaling.make_scaling(curve)
+    check_tables(curve.out, summary)
+    check_tracking(curve.root)
+
+
+def check_tables(folder: Path, summary: dict) -> None:
+    rows = {row["name"]: row for row in json.loads((folder / "scaling.json").read_text())["rows"]}
+    assert rows["lightglue-100"]["video"] == "1.5 min"
+    assert rows["lightglue-100"]["gain"]["low"] > 0
+    assert rows["lightglue-100"]["gain"]["p"] < 0.05
+    assert rows["lightglue-000"]["gain"] is None
+    assert rows["rootsift"]["kind"] == "baseline"
+    table = pd.read_csv(folder / "scaling.csv")
+    assert table["minutes"].tolist() == [0, 1.5]
+    assert table["auc_5deg"].is_monotonic_increasing
+    assert summary["lightglue-100/auc_5deg"] == pytest.approx(table["auc_5deg"].iloc[-1], abs=1e-4)
+    assert "| lightglue-100 | 1.5 min |" in summary["table"]
+
+
+def check_tracking(root: Path) -> None:
+    from gim_models.tracking import open_tracker
+
+    client = open_tracker(root).client
+    runs = {r.info.run_name: r for e in client.search_experiments() for r in client.search_runs([e.experiment_id])}
+    assert set(runs) == {"scaling", *NOISE}
+    assert runs["lightglue-100"].data.metrics["zeb/mean_auc_5deg"] > runs["rootsift"].data.metrics["zeb/mean_auc_5deg"]
+    assert "zeb/box/auc_5deg" in runs["rootsift"].data.metrics
+    history = client.get_metric_history(runs["scaling"].info.run_id, "zeb/lightglue/mean_auc_5deg")
+    assert sorted(point.step for point in history) == [0, 90]
+
+
+def test_baselines_that_cannot_name_a_folder_are_refused():
+    with pytest.raises(ValueError, match="cannot name a folder"):
+        EvaluateConfig(baselines=("student:/tmp/x",))
+    assert EvaluateConfig(also=("zeb-paper-v1",)).protocols == ("zeb-paper-v1",)
+
+
+def test_reference_values_are_compared_on_the_same_pairs_only():
+    rows = SimpleNamespace(a={"x": np.zeros(3)}, b={"x": np.zeros(2)})
+    with pytest.raises(ValueError, match="same pairs"):
+        scaling._difference(rows.a, rows.b, EvaluateConfig())
