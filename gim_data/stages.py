@@ -22,7 +22,7 @@ VIDEOS = Stage(
     fn="gim_data.video.stages:make_video",
     axis=VIDEO,
     params=("acquire",),
-    code=("gim_data/video/stages.py", "gim_data/video/sources.py", "gim_data/video/download.py"),
+    code=("gim_data/video",),
     pool="net",
     external="gim_data.video.sources:outside",
     doc="The file and its sidecar: source, licence, sha256, probe result.",
@@ -34,7 +34,7 @@ SHOTS = Stage(
     axis=VIDEO,
     deps=("videos",),
     params=("shots",),
-    code=("gim_data/video/shots.py",),
+    code=("gim_data/video",),
     doc="Cut-free, moving, well-exposed spans by true timestamps, and why the others were dropped.",
 )
 FRAMES = Stage(
@@ -44,7 +44,7 @@ FRAMES = Stage(
     axis=VIDEO,
     deps=("videos", "shots"),
     params=("frames",),
-    code=("gim_data/video/framestore.py",),
+    code=("gim_data/video",),
     doc="The sampled frames, decoded once and sequentially, randomly readable.",
 )
 TRACKS = Stage(
