@@ -73,7 +73,7 @@ BENCH = Stage(
     fn="gim_models.evaluation.bench:make_bench",
     axis=CORPUS,
     params=_PAIRS,
-    code=("gim_data/bench", "gim_models/evaluation/bench.py"),
+    code=("gim_data/bench", "gim_models/evaluation/bench.py", "gim_models/evaluation/parallel.py"),
     external="gim_models.evaluation.bench:outside",
     doc="Posed image pairs in ZEB's released layout, from posed folders or synthetic sequences.",
 )
@@ -84,7 +84,12 @@ PREDICTIONS = Stage(
     axis=MATCHER,
     deps=("bench", "model"),
     params=("evaluate.max_side",),
-    code=("gim_models/evaluation/predictions.py", "gim_models/teachers", "gim_models/sparse"),
+    code=(
+        "gim_models/evaluation/predictions.py",
+        "gim_models/evaluation/prediction_store.py",
+        "gim_models/teachers",
+        "gim_models/sparse",
+    ),
     pool="gpu",
     upstream="gim_models.stages:matcher_upstream",
     doc="Matches of every benchmark pair, once per matcher.",
@@ -96,7 +101,13 @@ SCORES = Stage(
     axis=MATCHER,
     deps=("bench", "zeb_predictions"),
     params=_PROTOCOL,
-    code=("gim_models/evaluation/scores.py", "gim_models/evaluation/protocol.py"),
+    code=(
+        "gim_models/evaluation/scores.py",
+        "gim_models/evaluation/pose_stage.py",
+        "gim_models/evaluation/protocol.py",
+        "gim_models/evaluation/auc.py",
+        "gim_models/evaluation/bootstrap.py",
+    ),
     upstream="gim_models.stages:matcher_upstream",
     doc="Poses and AUC under a named protocol, with intervals.",
 )
