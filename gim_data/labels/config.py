@@ -1,0 +1,44 @@
+"""Parameters of labelling."""
+
+from pydantic import Field
+
+from gim_data.stage import Section
+
+
+class OverlayConfig(Section):
+    """When a place of the picture counts as an overlay (logo, clock, car bonnet): it stays while the picture moves."""
+
+    static_px: float = Field(1.0, gt=0, description="a match that moves less than this is static (GIM.md 1.6)")
+    moving_px: float = Field(2.0, gt=0, description="a pair tells something when its median motion is at least this")
+    cell_px: int = Field(8, ge=1, description="size of the cells that the overlay is estimated on, in pixels")
+    share: float = Field(0.8, gt=0, le=1, description="static share of a cell's matches that makes it an overlay")
+    presence: float = Field(0.2, gt=0, le=1, description="share of the moving pairs that must show it static")
+    min_pairs: int = Field(6, ge=1, description="fewer moving pairs than this tell nothing: no overlay then")
+
+
+class LabelsConfig(Section):
+    """Which teachers label which frame pairs, and what their matches must pass."""
+
+    teachers: tuple[str, ...] = Field(
+        ("rootsift", "xfeat+lighterglue"), min_length=1, description="matchers whose labels are united"
+    )
+    skips: tuple[float, ...] = Field(
+        (1 / 3, 2 / 3, 4 / 3),
+        min_length=1,
+        description="time between the frames of a pair, seconds (GIM's 10/20/40 frames at 30 fps)",
+    )
+    keypoints: int = Field(4096, ge=16, description="keypoints kept per frame, the strongest first")
+    keypoints_of: dict[str, int] = Field(
+        default_factory=lambda: {"xfeat+lighterglue": 1024},
+        description="teachers with a cap of their own; attention costs the square (LighterGlue on one core: 0.3 s a "
+        "pair with 1024, 1.3 s with 2048)",
+    )
+    batch: int = Field(8, ge=1, description="pairs handed to the matcher at a time")
+    epipolar_px: float = Field(0.5, gt=0, description="MAGSAC threshold of the epipolar fit, pixels (GIM.md 1.7)")
+    fit_confidence: float = Field(0.999999, gt=0, lt=1, description="confidence of the epipolar fit (GIM.md 1.7)")
+    fit_iterations: int = Field(10_000, ge=1, description="most iterations of the epipolar fit")
+    min_matches: int = Field(16, ge=8, description="fewer inliers than this are recorded as an empty result")
+    overlay: OverlayConfig = Field(
+        default_factory=lambda: OverlayConfig.model_validate({}), description="the static-overlay rule"
+    )
+    device: str = Field("cpu", description="torch device of the learned teachers")

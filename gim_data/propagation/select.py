@@ -1,0 +1,100 @@
+"""Which partners a start frame keeps, and the last check of what propagation made."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from gim_data.labels.robust import fit_two_view
+from gim_data.propagation.chain import Arrival
+from gim_data.propagation.config import PropagationConfig
+from gim_data.propagation.graph import MatchGraph
+from gim_data.types import PairLabel
+
+TRIES = 3
+"""Partners of one bin that the final check may look at."""
+
+
+@dataclass
+class Selection:
+    """The pairs that passed, and why others did not.
+
+    Attributes:
+        labels: propagated pairs in order of frame0, frame1.
+        candidates: labels before the final check, same order as ``labels`` (for figures).
+        rejected: bins of start frames of which no partner passed.
+    """
+
+    labels: list[PairLabel] = field(default_factory=list)
+    candidates: list[PairLabel] = field(default_factory=list)
+    rejected: int = 0
+
+
+def farthest_per_bin(arrivals: Iterable[Arrival], edges: Sequence[float]) -> list[list[Arrival]]:
+    """From every start frame its farthest partners in each bin of overlap, near to far.
+
+    GIM keeps one partner, the farthest (GIM.md 2.4); a student then never sees the easy and the middling pairs.
+
+    Args:
+        arrivals: in time order of their later frame.
+        edges: ascending bin edges in [0, 1]; the last bin includes its upper edge.
+
+    Returns:
+        One list per start frame and bin: its ``TRIES`` farthest partners, the farthest first, so that one that fails
+        the final check does not lose the bin.
+    """
+    kept: dict[tuple[int, int], deque[Arrival]] = {}
+    for arrival in arrivals:
+        if edges[0] <= arrival.overlap <= edges[-1]:
+            place = min(int(np.searchsorted(edges, arrival.overlap, side="right")), len(edges) - 1)
+            kept.setdefault((arrival.frame0, place), deque(maxlen=TRIES)).appendleft(arrival)
+    return sorted(map(list, kept.values()), key=lambda group: (group[0].frame0, group[0].frame1))
+
+
+def check(group: Sequence[Arrival], graph: MatchGraph, config: PropagationConfig) -> tuple[PairLabel, PairLabel] | None:
+    """The final geometric check (GIM.md 2.4) of a start frame's partners in one bin.
+
+    Returns:
+        The first pair that passes, as propagated and as one two-view geometry explains it; None where none does.
+    """
+    for arrival in group:
+        label = _label(arrival, graph)
+        checked = _inliers(label, config)
+        if checked is not None:
+            return label, checked
+    return None
+
+
+def _label(arrival: Arrival, graph: MatchGraph) -> PairLabel:
+    return PairLabel(
+        frame0=arrival.frame0,
+        frame1=arrival.frame1,
+        points0=graph.positions[arrival.frame0][arrival.origin],
+        points1=arrival.places,
+        confidence=arrival.confidence,
+        hops=arrival.hops,
+        votes=arrival.votes,
+        overlap=arrival.overlap,
+    )
+
+
+def _inliers(label: PairLabel, config: PropagationConfig) -> PairLabel | None:
+    fit = fit_two_view(label.points0, label.points1, threshold=config.epipolar_px, iterations=config.fit_iterations)
+    return subset(label, fit.inliers) if fit.inliers.sum() >= config.min_matches else None
+
+
+def subset(label: PairLabel, keep: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> PairLabel:
+    """The correspondences of a label where ``keep`` (N,) bool."""
+    return PairLabel(
+        label.frame0,
+        label.frame1,
+        label.points0[keep],
+        label.points1[keep],
+        label.confidence[keep],
+        label.hops[keep],
+        label.votes[keep],
+        label.overlap,
+    )

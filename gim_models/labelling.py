@@ -1,0 +1,93 @@
+"""The ``matches`` stage: every teacher labels the video, one file per teacher and skip."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from typing import Any
+
+import numpy as np
+
+from gim_data.errors import BadInput
+from gim_data.labels.config import LabelsConfig
+from gim_data.labels.engine import Frames, LabelSet, VideoLabels, label_video
+from gim_data.labels.store import LabelMeta, write_labels
+from gim_data.plotting import draw_matches, save_png, stack
+from gim_data.stage import Job, Summary
+from gim_data.types import Image, SparseMatcher
+from gim_data.video.framestore import FrameStore
+from gim_models.registry import open_matcher
+
+
+def make_matches(job: Job) -> Summary:
+    """Label one video with every teacher.
+
+    Raises:
+        BadInput: no two frames of the video lie a skip apart in one shot.
+        GimError: an unknown teacher or missing weights; labels of fewer teachers than asked for would pass silently.
+    """
+    config: LabelsConfig = job.params["labels"]
+    frames = FrameStore.open(job.input("frames"))
+    summary: dict[str, Any] = {"teachers": {}, "figures": []}
+    for rank, name in enumerate(config.teachers):
+        matcher = open_matcher(name, device=config.device)
+        found = label_video(frames, matcher, config, job.progress)
+        if not any(labels.labels for labels in found.sets):
+            raise BadInput(
+                f"video {job.unit}: no two of its {len(frames)} frames lie {config.skips} s apart in one shot",
+                "sample more densely (frames), shorten labels.skips, or leave the video out",
+            )
+        sparse = isinstance(matcher, SparseMatcher)
+        for labels in found.sets:
+            meta = LabelMeta(frames.size, name, round(labels.skip, 6), 1, sparse, rank)
+            write_labels(job.out / file_name(name, labels.skip, 1), labels.labels, meta, labels.notes)
+        summary["teachers"][name] = summarise(found)
+        figure = f"{slug(name)}.png"
+        save_png(job.out / figure, gallery(frames, name, found))
+        summary["figures"].append(figure)
+    return summary
+
+
+def file_name(teacher: str, skip: float, zoom_pass: int) -> str:
+    """``<teacher>-s<seconds>-p<pass>.parquet``."""
+    return f"{slug(teacher)}-s{skip:.3f}-p{zoom_pass}.parquet"
+
+
+def slug(name: str) -> str:
+    """A matcher's name as part of a file name."""
+    return re.sub(r"[^A-Za-z0-9+._-]+", "_", name)
+
+
+def summarise(found: VideoLabels) -> Summary:
+    """Numbers for people."""
+    labels = [label for labels in found.sets for label in labels.labels]
+    notes = Counter(re.sub(r"\d+", "N", note.text) for labels in found.sets for note in labels.notes)
+    raw = sum(note.raw for labels in found.sets for note in labels.notes)
+    kept = sum(map(len, labels))
+    return {
+        "pairs": len(labels),
+        "empty_pairs": sum(len(label) == 0 for label in labels),
+        "matches": kept,
+        "kept_share": round(kept / max(1, raw), 3),
+        "overlay_share": round(float(found.overlay.mean()), 4),
+        "endings": dict(sorted(notes.items())),
+    }
+
+
+def gallery(frames: Frames, teacher: str, found: VideoLabels) -> Image:
+    """For each skip the pair with the median count of matches, before and after filtering."""
+    return stack([panel for labels in found.sets if labels.labels for panel in _panels(frames, teacher, labels)])
+
+
+def _panels(frames: Frames, teacher: str, labels: LabelSet) -> list[Image]:
+    i = int(np.argsort([len(label) for label in labels.labels], kind="stable")[len(labels.labels) // 2])
+    label, raw, note = labels.labels[i], labels.raw[i], labels.notes[i]
+    images = frames.image(label.frame0), frames.image(label.frame1)
+    title = f"{teacher}, skip {labels.skip:.2f} s, frames {label.frame0}-{label.frame1}"
+    dropped = np.array([[235, 80, 60]], np.uint8).repeat(len(raw), axis=0)
+    return [
+        draw_matches(
+            *images, raw.keypoints0, raw.keypoints1, colours=dropped, caption=f"{title}: {note.raw} before filtering"
+        ),
+        draw_matches(*images, label.points0, label.points1, caption=f"{len(label)} after ({note.text})"),
+    ]

@@ -1,0 +1,44 @@
+"""Matchers by name. Nothing is imported before it is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import cast
+
+from gim_data.errors import GimError
+from gim_data.stage import load
+from gim_data.types import Matcher
+
+FACTORIES = {
+    "rootsift": "gim_models.teachers.rootsift:rootsift",
+    "xfeat+lighterglue": "gim_models.sparse.matcher:published_lighterglue",
+}
+"""Name -> ``"module:function"`` of ``(device) -> Matcher``."""
+
+FOLDER_FACTORIES = {"student": "gim_models.sparse.matcher:load_student"}
+"""Prefix -> ``"module:function"`` of ``(folder, device) -> Matcher``, for names like ``student:data/model/x``."""
+
+
+def open_matcher(name: str, *, device: str = "cpu") -> Matcher:
+    """The matcher of that name, ready to match.
+
+    Args:
+        name: one of ``FACTORIES``, or ``student:<folder>``.
+        device: torch device of learned matchers.
+
+    Raises:
+        GimError: no matcher has this name, or its weights are not there.
+    """
+    prefix, _, folder = name.partition(":")
+    if name in FACTORIES:
+        return cast(Callable[[str], Matcher], load(FACTORIES[name]))(device)
+    if folder and prefix in FOLDER_FACTORIES:
+        from pathlib import Path
+
+        return cast(Callable[[Path, str], Matcher], load(FOLDER_FACTORIES[prefix]))(Path(folder), device)
+    raise GimError(f"there is no matcher {name!r}", f"use one of {matcher_names()}")
+
+
+def matcher_names() -> list[str]:
+    """Every name ``open_matcher`` knows; ``<folder>`` stands for a path."""
+    return [*sorted(FACTORIES), *(f"{prefix}:<folder>" for prefix in sorted(FOLDER_FACTORIES))]
