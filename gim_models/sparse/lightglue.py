@@ -1,0 +1,135 @@
+"""LightGlue, trainable: kornia's network with the log-assignment of every layer in the open.
+
+kornia's ``forward`` is made for inference: it filters matches and shows the last layer only. Training needs all layers.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import torch
+from kornia.feature.lightglue import LightGlue, normalize_keypoints
+from pydantic import BaseModel, ConfigDict, Field
+from torch import Tensor, nn
+
+from gim_models.sparse.weights import load_strictly, read_pickle, weights_file
+
+_SHARPNESS = 40.0  # similarity that equal descriptors start with, that is the inverse temperature of the softmax
+
+_HOPEFUL = 2.0  # logit of being matchable that every keypoint starts with
+
+
+class GlueShape(BaseModel):
+    """The size of a LightGlue network; the defaults are LighterGlue's (6 layers of 96, for 64-d XFeat descriptors)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    input_dim: int = Field(default=64, ge=2)
+    descriptor_dim: int = Field(default=96, ge=4)
+    n_layers: int = Field(default=6, ge=1)
+    num_heads: int = Field(default=1, ge=1)
+
+
+class Side(NamedTuple):
+    """One image of a batch, as the network reads it.
+
+    Attributes:
+        points: (B, N, 2) pixels.
+        descriptors: (B, N, D).
+        size: (B, 2) width and height.
+    """
+
+    points: Tensor
+    descriptors: Tensor
+    size: Tensor
+
+
+class GlueNet(LightGlue):  # type: ignore[misc]
+    """kornia's LightGlue without early exit and pruning, which change results with the batch a pair is in.
+
+    Args:
+        shape: its size.
+    """
+
+    def __init__(self, shape: GlueShape) -> None:
+        super().__init__(None, **shape.model_dump(), flash=False, depth_confidence=-1, width_confidence=-1)
+        self.shape = shape
+
+    def layers(self, side0: Side, side1: Side, *, dtype: torch.dtype = torch.float32) -> list[tuple[Tensor, Tensor]]:
+        """The state (B, M, d), (B, N, d) of both images after every layer.
+
+        Args:
+            side0, side1: the images.
+            dtype: of the products inside the layers; the states between them stay float32 in any case.
+        """
+        x0, encoding0 = self._embed(side0)
+        x1, encoding1 = self._embed(side1)
+        states = []
+        with torch.autocast(x0.device.type, dtype, enabled=dtype != torch.float32):
+            for layer in self.transformers:
+                x0, x1 = layer(x0, x1, encoding0, encoding1)
+                states.append((x0, x1))
+        return states
+
+    def assignment(self, states: list[tuple[Tensor, Tensor]], layer: int = -1) -> Tensor:
+        """Log-assignment (B, M + 1, N + 1) read out after ``layer``: the last row and column are the dustbins."""
+        x0, x1 = states[layer]
+        scores: Tensor = self.log_assignment[layer](x0, x1)[0]
+        return scores
+
+    def _embed(self, side: Side) -> tuple[Tensor, Tensor]:
+        encoding: Tensor = self.posenc(normalize_keypoints(side.points, side.size))
+        return self.input_proj(side.descriptors), encoding
+
+
+def read_lighterglue() -> dict[str, Tensor]:
+    """The published LighterGlue weights under the names of ``GlueNet``.
+
+    Raises:
+        GimError: the weights are not installed.
+    """
+    state = read_pickle(weights_file("lighterglue"))
+    return {name.removeprefix("matcher."): value for name, value in state.items() if name.startswith("matcher.")}
+
+
+def published_glue() -> GlueNet:
+    """LighterGlue with its published weights, in evaluation mode.
+
+    Raises:
+        GimError: the weights are not installed or do not fit.
+    """
+    net = GlueNet(GlueShape())
+    derived: dict[str, Any] = {"confidence_thresholds": net.confidence_thresholds}
+    load_strictly(net, read_lighterglue() | derived, weights_file("lighterglue"))
+    net.eval()
+    return net
+
+
+def seeded_glue(shape: GlueShape, seed: int) -> GlueNet:
+    """An untrained network that depends on ``seed`` alone; the global generator is left as it was.
+
+    It starts as a matcher by nearest descriptors: descriptors enter through an isometry, every layer adds nothing yet,
+    and the read-outs compare them as they are. Training from plain random weights spends its first thousand steps on
+    finding out that equal descriptors match.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        net = GlueNet(shape)
+        _start_as_nearest_neighbour(net)
+    return net
+
+
+@torch.no_grad()
+def _start_as_nearest_neighbour(net: GlueNet) -> None:
+    width = net.shape.descriptor_dim
+    if isinstance(net.input_proj, nn.Linear):
+        nn.init.orthogonal_(net.input_proj.weight, gain=width**0.5)
+        nn.init.zeros_(net.input_proj.bias)
+    for layer in net.transformers:
+        for block in (layer.self_attn, layer.cross_attn):
+            nn.init.zeros_(block.ffn[-1].weight)
+            nn.init.zeros_(block.ffn[-1].bias)
+    for readout in net.log_assignment:
+        nn.init.eye_(readout.final_proj.weight).mul_((_SHARPNESS / width**0.5) ** 0.5)
+        nn.init.zeros_(readout.final_proj.bias)
+        nn.init.constant_(readout.matchability.bias, _HOPEFUL)

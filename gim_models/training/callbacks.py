@@ -1,0 +1,149 @@
+"""What happens around the steps: validation that picks the weights to keep, a resumable checkpoint, and reports."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Protocol
+
+import pytorch_lightning as pl
+from torch import Tensor
+
+from gim_data.files import atomic
+from gim_data.stage import Progress
+from gim_models.sparse.lightglue import GlueNet
+from gim_models.training.module import StudentModule
+
+Validate = Callable[[GlueNet], dict[str, float]]
+
+
+class Log(Protocol):
+    """Where metrics go; a ``tracking.RunLog`` is one."""
+
+    def metrics(self, values: dict[str, float], step: int = 0) -> None:
+        """Log metrics of one step."""
+        ...
+
+
+class Judge(pl.Callback):
+    """Validates the averaged weights every so often and remembers the best.
+
+    Args:
+        validate: metrics of a network; ``val/score`` decides.
+        every: steps between validations; the last step is always judged.
+        first: whether the weights before the first step compete too.
+
+    Attributes:
+        rows: every validation, with its ``step``.
+        best: the weights to keep.
+    """
+
+    def __init__(self, validate: Validate, *, every: int) -> None:
+        self.validate, self.every = validate, every
+        self.rows: list[dict[str, float]] = []
+        self.best: dict[str, Tensor] = {}
+        self.best_row: dict[str, float] = {}
+
+    def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *args: Any) -> None:
+        """Validate when it is time."""
+        step = trainer.global_step
+        assert isinstance(pl_module, StudentModule)
+        if step % self.every == 0 or step == trainer.max_steps:
+            self.judge(step, pl_module.averaged)
+
+    def judge(self, step: int, network: GlueNet) -> None:
+        """Validate and, unless one before was better, keep."""
+        network.eval()
+        row = {"step": float(step), **self.validate(network)}
+        self.rows.append(row)
+        if not self.best_row or row["val/score"] >= self.best_row["val/score"]:
+            self.best_row = row
+            self.best = {name: value.detach().cpu().clone() for name, value in network.state_dict().items()}
+
+    def state_dict(self) -> dict[str, Any]:
+        """For the checkpoint."""
+        return {"rows": self.rows, "best": self.best, "best_row": self.best_row}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """From the checkpoint."""
+        self.rows, self.best, self.best_row = state_dict["rows"], state_dict["best"], state_dict["best_row"]
+
+
+class Reporter(pl.Callback):
+    """Tells progress, history and MLflow how training goes.
+
+    Args:
+        progress: a bar that the caller has started.
+        sink: where metrics go.
+        judge: whose validations are reported.
+        every: steps between metrics.
+    """
+
+    def __init__(self, progress: Progress, sink: Log, judge: Judge, *, every: int) -> None:
+        self.progress, self.sink, self.judge, self.every = progress, sink, judge, every
+        self.rows: list[dict[str, float]] = []
+        self._sums: dict[str, float] = {}
+        self._count = 0
+        self._clock = time.monotonic()
+        self._told = 0
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Start the clock; where training resumes, move the bar to where it was."""
+        self._clock = time.monotonic()
+        self._told = len(self.judge.rows)
+        if trainer.global_step:
+            self.progress.advance(trainer.global_step, "resumed")
+
+    def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *args: Any) -> None:
+        """Gather, and report every so often."""
+        assert isinstance(pl_module, StudentModule)
+        step = trainer.global_step
+        for name, value in pl_module.last.items():
+            self._sums[name] = self._sums.get(name, 0.0) + value
+        self._count += 1
+        if step % self.every == 0 or step == trainer.max_steps:
+            self._write(step, trainer)
+        for row in self.judge.rows[self._told :]:
+            self.sink.metrics({k: v for k, v in row.items() if k != "step"}, int(row["step"]))
+        self._told = len(self.judge.rows)
+        self.progress.advance(1, self._note(pl_module.last))
+
+    def _write(self, step: int, trainer: pl.Trainer) -> None:
+        row = {f"train/{name}": total / self._count for name, total in self._sums.items()}
+        row["train/learning_rate"] = float(trainer.optimizers[0].param_groups[0]["lr"])
+        self.rows.append({"step": float(step), **row})
+        rate = self._count / max(1e-9, time.monotonic() - self._clock)
+        self.sink.metrics({**row, "train/steps_per_second": rate}, step)
+        self._sums, self._count, self._clock = {}, 0, time.monotonic()
+
+    def _note(self, last: dict[str, float]) -> str:
+        best = self.judge.best_row
+        told = f", best {best['val/score']:.3f} at {best['step']:.0f}" if best else ""
+        return f"loss {last.get('loss', float('nan')):.2f}{told}"
+
+    def state_dict(self) -> dict[str, Any]:
+        """For the checkpoint."""
+        return {"rows": self.rows, "sums": self._sums, "count": self._count}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """From the checkpoint."""
+        self.rows, self._sums, self._count = state_dict["rows"], state_dict["sums"], state_dict["count"]
+
+
+class Saver(pl.Callback):
+    """Writes a whole checkpoint every so often, never half of one. Comes last, so that it holds what the others know.
+
+    Args:
+        path: the file, replaced each time.
+        every: steps between.
+    """
+
+    def __init__(self, path: Path, *, every: int) -> None:
+        self.path, self.every = path, every
+
+    def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *args: Any) -> None:
+        """Save when it is time."""
+        if trainer.global_step % self.every == 0:
+            with atomic(self.path) as temporary:
+                trainer.save_checkpoint(temporary)

@@ -1,0 +1,200 @@
+"""The sections ``study`` (which students, at which video budgets) and ``train`` (the recipe). Imports no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from gim_data.errors import GimError
+from gim_data.stage import Params, Section
+
+
+class Student(BaseModel):
+    """One model to train.
+
+    Attributes:
+        name: first half of its keys.
+        arch: the architecture.
+        init: ``scratch``, or ``published`` to start from the weights its authors released (as GIM does for LightGlue).
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = Field(default="lightglue", pattern=r"^[a-z][a-z0-9_]*$")
+    arch: Literal["lightglue"] = "lightglue"
+    init: Literal["scratch", "published"] = "scratch"
+
+
+class Mix(BaseModel):
+    """How many of a batch's pairs come from where, relative to each other; video parts count only where there is video.
+
+    Attributes:
+        truth: posed pairs of the synthetic worlds, with exact depth.
+        truth_warp: a world's frame and its own homography, exact too.
+        video: labelled pairs of the videos.
+        video_warp: a video frame and its own homography: exact truth in the look of real images.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    truth: float = Field(default=1.0, ge=0)
+    truth_warp: float = Field(default=0.5, ge=0)
+    video: float = Field(default=2.0, ge=0)
+    video_warp: float = Field(default=0.5, ge=0)
+
+
+class AugmentConfig(BaseModel):
+    """Ranges of the random changes made to every training pair (GIM.md 3.2).
+
+    Attributes:
+        zoom: range of the scale that images are fitted by, where 1 covers the training size exactly.
+        geometric: probability that image 1 is warped.
+        perspective: how far corners move, as a share of width and height.
+        rotation: degrees to either side; GIM turns by 180, which costs upright footage its sense of up.
+        photometric: probability that an image's light is changed.
+        dark: probability that the change is a strong darkening.
+        blur: probability of a Gaussian blur.
+        noise: largest standard deviation of added noise, in units of the full range.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    zoom: tuple[float, float] = (0.8, 1.3)
+    geometric: float = Field(default=0.7, ge=0, le=1)
+    perspective: float = Field(default=0.15, ge=0, le=0.25)
+    rotation: float = Field(default=15.0, ge=0, le=180)
+    photometric: float = Field(default=0.5, ge=0, le=1)
+    dark: float = Field(default=0.25, ge=0, le=1)
+    blur: float = Field(default=0.15, ge=0, le=1)
+    noise: float = Field(default=0.02, ge=0, le=0.2)
+
+    @model_validator(mode="after")
+    def _ordered(self) -> AugmentConfig:
+        if not 0 < self.zoom[0] <= self.zoom[1]:
+            raise ValueError(f"zoom must be (low, high) with 0 < low <= high, not {self.zoom}")
+        return self
+
+
+class TrainConfig(Section):
+    """The recipe. Every budget takes the same number of steps, so that the curve isolates data."""
+
+    seed: int = Field(default=0, ge=0)
+    base_steps: int = Field(default=600, ge=1, description="optimizer steps of the base stage, on exact ground truth")
+    steps: int = Field(default=600, ge=1, description="optimizer steps of the model stage, at every budget")
+    batch: int = Field(default=4, ge=1, description="pairs per optimizer step")
+    image_size: tuple[int, int] = Field(default=(480, 352), description="width and height that images are fitted to")
+    keypoints: int = Field(default=512, ge=16, description="keypoints per image in training")
+    learning_rate: float = Field(default=5e-4, gt=0)
+    base_learning_rate: float = Field(default=1e-3, gt=0)
+    final_rate: float = Field(default=0.05, ge=0, le=1, description="share of the learning rate left at the last step")
+    warmup: int = Field(default=50, ge=0, description="steps of linear warm-up")
+    weight_decay: float = Field(default=0.01, ge=0)
+    ema: float = Field(default=0.99, ge=0, lt=1, description="decay of the averaged weights, which are what is kept")
+    clip: float = Field(default=1.0, gt=0, description="largest gradient norm")
+    deep: float = Field(default=0.3, ge=0, description="weight of the loss read out after one random earlier layer")
+    positive_px: float = Field(
+        default=3.0, gt=0, description="reprojection distance below which ground truth is a match"
+    )
+    negative_px: float = Field(default=5.0, gt=0, description="distance above which it is none")
+    snap_px: float = Field(default=2.0, gt=0, description="distance at which a keypoint is taken for a label point")
+    inserted: float = Field(
+        default=0.5, ge=0, le=1, description="largest share of keypoints that are label points themselves"
+    )
+    mix: Mix = Mix()
+    augment: AugmentConfig = AugmentConfig()
+    validate_every: int = Field(default=100, ge=1, description="steps between validations; the best one is kept")
+    validation_pairs: int = Field(default=32, ge=1, description="held-out pairs of each kind")
+    log_every: int = Field(default=10, ge=1, exclude=True)
+    max_keypoints: int = Field(default=2048, ge=16, description="keypoints per image when the student is used")
+    workers: int = Field(default=1, ge=0, exclude=True, description="processes that read and fit images")
+    threads: int = Field(default=2, ge=1, exclude=True, description="CPU threads of the optimizer")
+    precision: Literal["float32", "bfloat16"] = Field(
+        default="float32", description="of the layers' products; bfloat16 is faster where the processor has it"
+    )
+    device: str = Field(default="cpu", exclude=True, description="where training runs")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> TrainConfig:
+        if any(side % 32 or side <= 0 for side in self.image_size):
+            raise ValueError(f"image_size must be multiples of 32, not {self.image_size}")
+        if self.negative_px < self.positive_px:
+            raise ValueError("negative_px must not be below positive_px")
+        return self
+
+
+class StudyConfig(Section):
+    """What is compared: apart from the recipe, so that a budget more leaves the trained models as they are."""
+
+    students: tuple[Student, ...] = Field(default=(Student(),), min_length=1)
+    budgets: tuple[float, ...] = Field(
+        default=(0.0, 0.25, 0.5, 1.0), description="shares of the corpus, in whole percent"
+    )
+    name: str = Field(default="scaling", description="name of the parent run in MLflow")
+
+    @model_validator(mode="after")
+    def _distinct(self) -> StudyConfig:
+        names = [student.name for student in self.students]
+        if len(set(names)) != len(names):
+            raise ValueError(f"two students share a name: {names}")
+        percent = [100 * budget for budget in self.budgets]
+        if any(abs(p - round(p)) > 1e-6 or not 0 <= p <= 100 for p in percent) or len(set(percent)) != len(percent):
+            raise ValueError(f"budgets must be distinct whole percents in [0, 1], not {self.budgets}")
+        return self
+
+    def student(self, name: str) -> Student:
+        """The student of that name.
+
+        Raises:
+            GimError: there is none.
+        """
+        for student in self.students:
+            if student.name == name:
+                return student
+        raise GimError(f"there is no student {name!r}", f"the students are {[s.name for s in self.students]}")
+
+
+def student_keys(params: Params, root: Path) -> list[str]:
+    """One unit of the base stage per student."""
+    return [student.name for student in params["study"].students]
+
+
+def model_keys(params: Params, root: object) -> list[str]:
+    """One unit of the model stage per student and budget: ``lightglue-025``."""
+    study: StudyConfig = params["study"]
+    return [model_key(student.name, budget) for student in study.students for budget in sorted(study.budgets)]
+
+
+def model_key(student: str, budget: float) -> str:
+    """The key of a student at a budget in [0, 1]."""
+    return f"{student}-{round(100 * budget):03d}"
+
+
+def student_of(unit: str, params: Params, root: object) -> dict[str, object]:
+    """The specification of a unit's student, for its digest; the unit is a student or a model."""
+    study: StudyConfig = params["study"]
+    named = {student.name: student for student in study.students}
+    student = named.get(unit) or study.student(parse_model_key(unit)[0])
+    return student.model_dump(mode="json")
+
+
+def parse_model_key(key: str) -> tuple[str, float]:
+    """Student name and budget of a key.
+
+    Raises:
+        GimError: it is no such key.
+    """
+    name, dash, percent = key.rpartition("-")
+    if not dash or not percent.isdigit():
+        raise GimError(f"{key!r} names no model", "a model is a student and a percentage, such as lightglue-025")
+    return name, int(percent) / 100
+
+
+def model_upstream(unit: str, dep: str, dep_units: Sequence[str], params: Params) -> list[str]:
+    """What a model reads: its student's base, every world, and at a budget above zero all of the video data."""
+    student, budget = parse_model_key(unit)
+    if dep == "base_model":
+        return [student]
+    return list(dep_units) if dep == "worlds" or budget > 0 else []

@@ -1,0 +1,104 @@
+"""Frozen features of an augmented batch, a fixed number per image, and what is known about them."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from gim_models.sparse.lightglue import Side
+from gim_models.sparse.xfeat import XFeatExtractor
+from gim_models.training.augment import Views, move_points
+from gim_models.training.config import TrainConfig
+from gim_models.training.sample import Batch
+from gim_models.training.supervision import Camera, Targets, exact_targets, label_targets, transfer
+
+
+class Supervised(NamedTuple):
+    """A batch as the loss sees it: keypoints of both images and their targets."""
+
+    side0: Side
+    side1: Side
+    targets: Targets
+
+
+@torch.no_grad()
+def supervise(
+    batch: Batch, views: Views, extractor: XFeatExtractor, config: TrainConfig, generator: torch.Generator
+) -> Supervised:
+    """Detect keypoints, put label points among them, and tell matches from non-matches.
+
+    Args:
+        batch: B pairs.
+        views: the same after augmentation.
+        extractor: the frozen detector.
+        config: ``keypoints``, ``snap_px``, ``inserted``, ``positive_px``, ``negative_px``.
+        generator: chooses which labels are inserted where there are too many: a random subset, never a strip.
+    """
+    pairs = len(batch)
+    maps = extractor.dense(views.images)
+    points = extractor.detect(maps, config.keypoints, views.allowed).points
+    labels = [_visible_labels(batch, views, b) for b in range(pairs)]
+    for b, (labels0, labels1) in enumerate(labels):
+        if len(labels0) and config.inserted > 0:
+            new0, new1 = insert_labels(points[b], points[pairs + b], labels0, labels1, config, generator)
+            points[b], points[pairs + b] = new0, new1
+    sides = _sides(points, extractor.describe(maps, points), views)
+    targets = [_targets(batch, views, b, points, labels[b], config) for b in range(pairs)]
+    return Supervised(*sides, Targets(torch.cat([t.match0 for t in targets]), torch.cat([t.match1 for t in targets])))
+
+
+def insert_labels(
+    points0: Tensor, points1: Tensor, labels0: Tensor, labels1: Tensor, config: TrainConfig, generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """Replace the weakest keypoints of both images by label points that no detected pair stands for.
+
+    Args:
+        points0, points1: (N, 2) keypoints, best first.
+        labels0, labels1: (L, 2).
+        config: ``inserted`` bounds the share replaced.
+        generator: picks the subset.
+    """
+    near = (torch.cdist(labels0, points0).min(1).values < config.snap_px) & (
+        torch.cdist(labels1, points1).min(1).values < config.snap_px
+    )
+    missing = torch.nonzero(~near).flatten()
+    count = min(len(missing), int(config.inserted * len(points0)))
+    if count == 0:
+        return points0, points1
+    chosen = missing[torch.randperm(len(missing), generator=generator)[:count].to(missing.device)]
+    return torch.cat([points0[:-count], labels0[chosen]]), torch.cat([points1[:-count], labels1[chosen]])
+
+
+def _visible_labels(batch: Batch, views: Views, b: int) -> tuple[Tensor, Tensor]:
+    pairs = len(batch)
+    ends = [move_points(views.H[b], batch.points0[b]), move_points(views.H[pairs + b], batch.points1[b])]
+    seen = torch.ones(len(ends[0]), dtype=torch.bool, device=ends[0].device)
+    for end, allowed in zip(ends, (views.allowed[b, 0], views.allowed[pairs + b, 0]), strict=True):
+        height, width = allowed.shape
+        x, y = end[:, 0].round().long(), end[:, 1].round().long()
+        framed = (x >= 0) & (y >= 0) & (x < width) & (y < height)
+        seen &= framed & allowed[y.clamp(0, height - 1), x.clamp(0, width - 1)]
+    return ends[0][seen], ends[1][seen]
+
+
+def _sides(points: Tensor, descriptors: Tensor, views: Views) -> tuple[Side, Side]:
+    pairs = len(points) // 2
+    height, width = views.images.shape[-2:]
+    size = points.new_tensor([width, height]).expand(pairs, 2)
+    return Side(points[:pairs], descriptors[:pairs], size), Side(points[pairs:], descriptors[pairs:], size)
+
+
+def _targets(
+    batch: Batch, views: Views, b: int, points: Tensor, labels: tuple[Tensor, Tensor], config: TrainConfig
+) -> Targets:
+    pairs = len(batch)
+    points0, points1 = points[b], points[pairs + b]
+    if not batch.exact[b]:
+        return label_targets(points0, points1, *labels, snap=config.snap_px)
+    cameras = [Camera(batch.depths[i], batch.K[i], views.H[i]) for i in (b, pairs + b)]
+    forth = transfer(points0, cameras[0], cameras[1], batch.T_0to1[b])
+    back = transfer(points1, cameras[1], cameras[0], torch.linalg.inv(batch.T_0to1[b]))
+    limits = {"positive": config.positive_px, "negative": config.negative_px}
+    return exact_targets(points0, points1, forth, back, **limits)

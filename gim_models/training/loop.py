@@ -1,0 +1,156 @@
+"""One training run: Lightning's loop around the module, resumable at every checkpoint."""
+
+from __future__ import annotations
+
+import logging
+import pickle
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor
+
+from gim_data.errors import GimError
+from gim_data.stage import Progress
+from gim_models.sparse.lightglue import GlueNet
+from gim_models.sparse.xfeat import XFeatExtractor
+from gim_models.training.callbacks import Judge, Log, Reporter, Saver
+from gim_models.training.config import TrainConfig
+from gim_models.training.module import StudentModule
+from gim_models.training.prefetch import ahead
+from gim_models.training.sample import Batch
+from gim_models.training.stream import BatchStream
+from gim_models.training.validation import validate
+
+CHECKPOINT = "last.ckpt"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What one run trains, on what, for how long.
+
+    Attributes:
+        config: the recipe.
+        steps: optimizer steps.
+        rate: peak learning rate.
+        stream: training batches.
+        held_out: validation batches.
+        seed: of augmentation.
+    """
+
+    config: TrainConfig
+    steps: int
+    rate: float
+    stream: BatchStream
+    held_out: Sequence[Batch]
+    seed: int
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a run leaves.
+
+    Attributes:
+        weights: of the best averaged network.
+        best: its validation, with ``step``.
+        validations, history: one row per validation and per report, each with ``step``.
+    """
+
+    weights: dict[str, Tensor]
+    best: dict[str, float]
+    validations: list[dict[str, float]]
+    history: list[dict[str, float]]
+
+
+def train(
+    plan: Plan, network: GlueNet, extractor: XFeatExtractor, *, scratch: Path, progress: Progress, log: Log
+) -> Trained:
+    """Train ``network`` (changed in place) and return the best weights by validation.
+
+    Args:
+        plan: the run.
+        network: where it starts.
+        extractor: frozen features.
+        scratch: where the checkpoint lives; one found there is resumed, to the same bits on a CPU.
+        progress: a bar that the caller has started.
+        log: where metrics go.
+
+    Raises:
+        GimError: a loss or gradient is not finite, or the checkpoint cannot be read.
+    """
+    config, checkpoint = plan.config, scratch / CHECKPOINT
+    start = resume_step(checkpoint)
+    module = StudentModule(network, extractor, config, steps=plan.steps, rate=plan.rate, seed=plan.seed)
+    extractor.to(config.device)
+    judged = [batch.to(torch.device(config.device)) for batch in plan.held_out]
+    judge = Judge(partial(validate, extractor=extractor, batches=judged, config=config), every=config.validate_every)
+    reporter = Reporter(progress, log, judge, every=config.log_every)
+    saver = Saver(checkpoint, every=config.validate_every)
+    with _quiet(config.threads):
+        trainer = _trainer(plan, [judge, reporter, saver], scratch)
+        batches = ahead(replace(plan.stream, start=start), config.workers)
+        resume = str(checkpoint) if start else None
+        trainer.fit(module, train_dataloaders=_Endless(batches), ckpt_path=resume, weights_only=True)
+        batches.close()
+    return Trained(judge.best, judge.best_row, judge.rows, reporter.rows)
+
+
+def resume_step(checkpoint: Path) -> int:
+    """The step a checkpoint was written after; 0 where there is none.
+
+    Raises:
+        GimError: the file cannot be read.
+    """
+    if not checkpoint.exists():
+        return 0
+    try:
+        return int(torch.load(checkpoint, map_location="cpu", weights_only=True)["global_step"])
+    except (OSError, KeyError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
+        raise GimError(f"the checkpoint {checkpoint} cannot be read: {error}", "delete it to start over") from error
+
+
+class _Endless:
+    """An iterator as the loader that Lightning wants: without a length."""
+
+    def __init__(self, batches: Iterator[Batch]) -> None:
+        self.batches = batches
+
+    def __iter__(self) -> Iterator[Batch]:
+        return self.batches
+
+
+def _trainer(plan: Plan, callbacks: list[pl.Callback], scratch: Path) -> pl.Trainer:
+    device = torch.device(plan.config.device)
+    return pl.Trainer(
+        accelerator="gpu" if device.type == "cuda" else device.type,
+        devices=1 if device.index is None else [device.index],
+        max_steps=plan.steps,
+        callbacks=callbacks,
+        default_root_dir=scratch,
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        use_distributed_sampler=False,
+    )
+
+
+@contextmanager
+def _quiet(threads: int) -> Iterator[None]:
+    """Set torch's threads and Lightning's voice for the length of a run."""
+    before, logger = torch.get_num_threads(), logging.getLogger("pytorch_lightning")
+    level = logger.level
+    torch.set_num_threads(threads)
+    logger.setLevel(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", module="pytorch_lightning")
+            yield
+    finally:
+        torch.set_num_threads(before)
+        logger.setLevel(level)

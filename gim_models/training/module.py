@@ -1,0 +1,134 @@
+"""The Lightning module: one optimizer step on one batch, with averaged weights and a guard against NaN."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any, cast
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from gim_data.errors import GimError
+from gim_models.sparse.lightglue import GlueNet
+from gim_models.sparse.xfeat import XFeatExtractor
+from gim_models.training.augment import augment
+from gim_models.training.config import TrainConfig
+from gim_models.training.features import Supervised, supervise
+from gim_models.training.loss import Terms, assignment_loss
+from gim_models.training.sample import Batch
+
+
+def _ema(decay: float) -> Callable[..., Any]:
+    average: Callable[..., Any] = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
+    return average
+
+
+class StudentModule(pl.LightningModule):
+    """Trains a LightGlue network over the frozen extractor.
+
+    Args:
+        network: what is trained.
+        extractor: what it stands on; kept out of the checkpoint.
+        config: the recipe.
+        steps: how long the whole run is, which shapes the learning rate.
+        rate: the peak learning rate.
+        seed: of augmentation; the numbers of step n depend on it and n alone.
+    """
+
+    def __init__(
+        self, network: GlueNet, extractor: XFeatExtractor, config: TrainConfig, *, steps: int, rate: float, seed: int
+    ) -> None:
+        super().__init__()
+        self.network = network
+        self.average = AveragedModel(network, multi_avg_fn=_ema(config.ema))
+        self.average.requires_grad_(False)
+        self._frozen = [extractor]
+        self.config, self.steps, self.rate, self.seed = config, steps, rate, seed
+        self.batch_names: list[str] = []
+        self.last: dict[str, float] = {}
+
+    @property
+    def extractor(self) -> XFeatExtractor:
+        """The frozen extractor."""
+        return self._frozen[0]
+
+    @property
+    def averaged(self) -> GlueNet:
+        """The averaged network, which is what is validated and kept."""
+        return cast(GlueNet, self.average.module)
+
+    def on_fit_start(self) -> None:
+        """Bring the extractor to where the network is."""
+        self.extractor.to(self.device)
+
+    def transfer_batch_to_device(self, batch: Batch, device: torch.device, dataloader_idx: int) -> Batch:
+        """Move a batch."""
+        return batch.to(device)
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """The loss of one batch.
+
+        Raises:
+            GimError: it is not finite; the error names the pairs.
+        """
+        generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.global_step)
+        self.batch_names = batch.identifiers
+        views = augment(batch, self.config.augment, generator)
+        known = supervise(batch, views, self.extractor, self.config, generator)
+        terms = self._loss(known, generator)
+        loss = terms.total.mean()
+        self._check(loss, "loss")
+        matches = (known.targets.match0 >= 0).float().sum(1)
+        self.last = {
+            "loss": loss.item(),
+            "positive": terms.positive.mean().item(),
+            "negative": terms.negative.mean().item(),
+            "matches": matches.mean().item(),
+        }
+        return loss
+
+    def _loss(self, known: Supervised, generator: torch.Generator) -> Terms:
+        states = self.network.layers(known.side0, known.side1, dtype=getattr(torch, self.config.precision))
+        terms = assignment_loss(self.network.assignment(states), known.targets)
+        if self.config.deep == 0 or len(states) == 1:
+            return terms
+        layer = int(torch.randint(len(states) - 1, (), generator=generator))
+        early = assignment_loss(self.network.assignment(states, layer), known.targets)
+        return terms._replace(total=terms.total + self.config.deep * early.total)
+
+    def configure_optimizers(self) -> Any:
+        """AdamW with linear warm-up and cosine decay."""
+        parameters = [p for p in self.network.parameters() if p.requires_grad]
+        optimizer = torch.optim.AdamW(parameters, lr=self.rate, weight_decay=self.config.weight_decay)
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, self._rate_at)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def _rate_at(self, step: int) -> float:
+        warm = min(self.config.warmup, self.steps // 2)
+        if step < warm:
+            return (step + 1) / (warm + 1)
+        done = min(1.0, (step - warm) / max(1, self.steps - warm))
+        return self.config.final_rate + (1 - self.config.final_rate) * 0.5 * (1 + math.cos(math.pi * done))
+
+    def configure_gradient_clipping(self, *args: Any, **kwargs: Any) -> None:
+        """Clip the gradient's norm.
+
+        Raises:
+            GimError: it is not finite; the error names the pairs.
+        """
+        norm = torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.config.clip)
+        self._check(norm, "gradient")
+
+    def on_train_batch_end(self, *args: Any, **kwargs: Any) -> None:
+        """Average the weights."""
+        self.average.update_parameters(self.network)
+
+    def _check(self, value: Tensor, what: str) -> None:
+        if not torch.isfinite(value):
+            raise GimError(
+                f"the {what} of step {self.global_step} is not finite; its pairs: {'; '.join(self.batch_names)}",
+                "look at these pairs, lower train.learning_rate or train.clip, and run again: it resumes before them",
+            )

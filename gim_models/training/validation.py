@@ -1,0 +1,95 @@
+"""How good a student is on held-out pairs: true pose AUC where geometry is known, recall of labels where it is not."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import poselib
+import torch
+from kornia.feature.lightglue import filter_matches
+from numpy.typing import NDArray
+from torch import Tensor
+
+from gim_models.sparse.lightglue import GlueNet
+from gim_models.sparse.xfeat import XFeatExtractor
+from gim_models.training.augment import plain
+from gim_models.training.config import TrainConfig
+from gim_models.training.features import Supervised, supervise
+from gim_models.training.sample import Batch
+
+_MIN_CONFIDENCE = 0.1
+_MIN_MATCHES = 5
+
+
+@torch.no_grad()
+def validate(
+    network: GlueNet, extractor: XFeatExtractor, batches: Sequence[Batch], config: TrainConfig
+) -> dict[str, float]:
+    """Metrics over held-out batches, none of them augmented.
+
+    Args:
+        network: the student.
+        extractor: its detector.
+        batches: each wholly of posed or wholly of labelled pairs.
+        config: the recipe; no label points are inserted here.
+
+    Returns:
+        ``val/auc_5deg``, ``val/auc_10deg`` in [0, 1] where there are posed pairs, ``val/recall`` (share of true matches
+        found) for those and ``val/video_recall`` for labelled ones, ``val/score``: the mean of what decides.
+    """
+    detected = config.model_copy(update={"inserted": 0.0})
+    errors: list[float] = []
+    recalls: dict[str, list[float]] = {"val/recall": [], "val/video_recall": []}
+    for batch in batches:
+        known = supervise(batch, plain(batch), extractor, detected, torch.Generator())
+        scores = network.assignment(network.layers(known.side0, known.side1))
+        found = filter_matches(scores, _MIN_CONFIDENCE)[0]
+        exact = bool(batch.exact[0])
+        recalls["val/recall" if exact else "val/video_recall"] += _recall(found, known.targets.match0)
+        if exact:
+            errors += [_pose_error(batch, known, found, b) for b in range(len(batch))]
+    metrics = {name: float(np.mean(values)) for name, values in recalls.items() if values}
+    if errors:
+        metrics |= {f"val/auc_{limit}deg": pose_auc(np.array(errors), limit) for limit in (5, 10)}
+    deciding = [metrics[name] for name in ("val/auc_10deg", "val/video_recall") if name in metrics]
+    return metrics | {"val/score": float(np.mean(deciding))}
+
+
+def pose_auc(errors: NDArray[np.float64], limit: float) -> float:
+    """Area under the recall curve of errors (degrees) up to ``limit``, in [0, 1] (GIM.md 4.5.6)."""
+    ordered = np.concatenate([[0.0], np.sort(errors)])
+    recall = np.linspace(0, 1, len(ordered))
+    last = int(np.searchsorted(ordered, limit))
+    x = np.concatenate([ordered[:last], [limit]])
+    y = np.concatenate([recall[:last], [recall[last - 1]]])
+    return float(np.trapezoid(y, x) / limit)
+
+
+def pose_error(T_true: NDArray[np.float64], R: NDArray[np.float64], t: NDArray[np.float64]) -> float:
+    """The larger of the rotation error and the translation's angle folded to 90 degrees, in degrees."""
+    turn = np.degrees(np.arccos(np.clip((np.trace(R.T @ T_true[:3, :3]) - 1) / 2, -1, 1)))
+    true = T_true[:3, 3]
+    cosine = np.dot(t, true) / max(np.linalg.norm(t) * np.linalg.norm(true), 1e-12)
+    return float(max(turn, np.degrees(np.arccos(np.clip(abs(cosine), 0, 1)))))
+
+
+def _pose_error(batch: Batch, known: Supervised, found: Tensor, b: int) -> float:
+    index = torch.nonzero(found[b] >= 0).flatten()
+    if len(index) < _MIN_MATCHES:
+        return 180.0
+    points0 = known.side0.points[b, index].double().cpu().numpy()
+    points1 = known.side1.points[b, found[b, index]].double().cpu().numpy()
+    cameras = [_camera(batch.K[i], batch.images.shape[-2:]) for i in (b, len(batch) + b)]
+    pose, _ = poselib.estimate_relative_pose(points0, points1, *cameras, {"max_epipolar_error": 1.0}, {})
+    return pose_error(batch.T_0to1[b].double().cpu().numpy(), np.asarray(pose.R), np.asarray(pose.t))
+
+
+def _camera(K: Tensor, size: torch.Size) -> dict[str, object]:
+    params = [float(K[0, 0]), float(K[1, 1]), float(K[0, 2]), float(K[1, 2])]
+    return {"model": "PINHOLE", "width": size[1], "height": size[0], "params": params}
+
+
+def _recall(found: Tensor, truth: Tensor) -> list[float]:
+    right = ((found == truth) & (truth >= 0)).sum(1)
+    return [float(r) / float(n) for r, n in zip(right, (truth >= 0).sum(1), strict=True) if n]
