@@ -13,13 +13,12 @@ from pydantic import Field, field_validator
 from gim_data.stage import Section
 
 BUILT_IN = (
-    "synthetic:street?seed=1&seconds=12",
-    "synthetic:room?seed=2&seconds=12",
-    "synthetic:terrain?seed=3&seconds=12",
-    "synthetic:objects?seed=4&seconds=12",
-    "synthetic:street?seed=5&seconds=12",
-    "synthetic:room?seed=6&seconds=12",
-    "synthetic:terrain?seed=7&seconds=12",
+    "synthetic:street?seed=1&seconds=10&fps=6",
+    "synthetic:room?seed=2&seconds=10&fps=6",
+    "synthetic:terrain?seed=3&seconds=10&fps=6",
+    "synthetic:objects?seed=4&seconds=10&fps=6",
+    "synthetic:street?seed=5&seconds=10&fps=6&look=dusk",
+    "synthetic:room?seed=6&seconds=10&fps=6&path=orbit",
 )
 
 

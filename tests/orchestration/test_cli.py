@@ -1,0 +1,130 @@
+"""The command line: quick to start, errors with a remedy and no traceback, exit codes that scripts can use."""
+
+from __future__ import annotations
+
+import resource
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from gim_data.params import read_params
+from orchestration.cli import main
+from orchestration.graph import SECTIONS
+
+PROJECT_ROOT = Path(__file__).parents[2]
+Gim = Callable[..., "Done"]
+
+
+@dataclass
+class Done:
+    """How a call of the command ended."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+@pytest.fixture
+def gim(capsys: pytest.CaptureFixture[str]) -> Callable[..., Done]:
+    """Call the command in this process."""
+
+    def call(*words: str, root: Path | None = None) -> Done:
+        with pytest.raises(SystemExit) as caught:
+            main([*(["--root", str(root)] if root else []), *words])
+        told = capsys.readouterr()
+        return Done(int(caught.value.code or 0), told.out, told.err)
+
+    return call
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    shutil.copy(PROJECT_ROOT / "params.yaml", tmp_path)
+    return tmp_path
+
+
+def test_help_is_quick_and_imports_nothing_heavy() -> None:
+    probe = (
+        "import sys, orchestration.cli; heavy = {'torch', 'dagster', 'mlflow', 'pandas', 'cv2', 'kornia'};"
+        "print(sorted(heavy & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, cwd=PROJECT_ROOT, check=True)
+    assert done.stdout.strip() == "[]"
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run(
+        [sys.executable, "-m", "orchestration.cli", "--help"], capture_output=True, check=True, cwd=PROJECT_ROOT
+    )
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert after.ru_utime - before.ru_utime < 1.5  # CPU seconds: the clock on the wall depends on the neighbours
+
+
+@pytest.mark.parametrize("command", [[], ["run"], ["status"], ["use"], ["params"], ["zeb", "score"], ["dvc", "render"]])
+def test_every_command_explains_itself(gim: Gim, command: list[str]) -> None:
+    done = gim(*command, "--help")
+    assert done.returncode == 0
+    assert "Usage: gim" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "problem", "remedy"),
+    [
+        (["run"], "no stage named", "gim run --all"),
+        (["run", "nonsense"], "no stage 'nonsense'", "the stages are"),
+        (["run", "--video", "zzz"], "no unit 'zzz'", "its units are"),
+        (["params", "nonsense"], "no section 'nonsense'", "the sections are"),
+        (["use"], "nothing to change", "--profile"),
+        (["use", "--profile", "huge"], "profile 'huge'", "set 'profile'"),
+        (["use", "--videos", "nowhere.mp4"], "nothing at nowhere.mp4", "check the path"),
+        (["zeb", "score", "--dumps", "nowhere"], "nowhere", "->"),
+    ],
+)
+def test_mistakes_get_a_remedy(gim: Gim, root: Path, words: list[str], problem: str, remedy: str) -> None:
+    done = gim(*words, root=root)
+    assert done.returncode == 1
+    assert problem in done.stderr
+    assert remedy in done.stderr
+
+
+def test_outside_a_workspace(gim: Gim, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = gim("status")
+    assert done.returncode == 1
+    assert "no params.yaml" in done.stderr
+    assert "--root" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "problem"),
+    [
+        ("frames: {}", "frames: {intervall: 1}", "frames.intervall"),
+        ("frames: {}", "frames: {interval: often}", "frames.interval"),
+        ("frames: {}", "frames: {interval: -1}", "frames.interval"),
+        ("frames: {}", "frmes: {}", "unknown section(s) ['frmes']"),
+        ("frames: {}", "frames: [", "is not YAML"),
+    ],
+)
+def test_bad_parameters_name_file_and_field(gim: Gim, root: Path, old: str, new: str, problem: str) -> None:
+    path = root / "params.yaml"
+    path.write_text(path.read_text().replace(old, new))
+    done = gim("status", root=root)
+    assert done.returncode == 1
+    assert problem in done.stderr
+    assert "params.yaml" in done.stderr
+
+
+def test_status_of_a_new_workspace_lists_every_stage(gim: Gim, root: Path) -> None:
+    done = gim("status", root=root)
+    assert done.returncode == 0, done.stderr
+    assert "scaling_curve" in done.stdout
+
+
+def test_params_lists_every_field_with_its_default(gim: Gim, root: Path) -> None:
+    done = gim("params", root=root)
+    assert done.returncode == 0, done.stderr
+    fields = {name for model in read_params(root, SECTIONS).values() for name in type(model).model_fields}
+    assert [name for name in fields if name not in done.stdout] == []

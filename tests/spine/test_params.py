@@ -1,0 +1,60 @@
+"""params.yaml: overlays, and errors that name the file and the field."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from toy import SECTIONS
+
+from gim_data.errors import GimError
+from gim_data.params import dump, merge, read_params
+
+TREES = st.dictionaries(st.sampled_from("abc"), st.integers() | st.dictionaries(st.sampled_from("xyz"), st.integers()))
+
+
+@given(TREES, TREES)
+def test_overlay_wins_and_the_rest_stays(base: dict[str, object], overlay: dict[str, object]) -> None:
+    merged = merge(base, overlay)
+    assert merge(merged, overlay) == merged
+    assert merge(base, {}) == base
+    assert set(merged) == {*base, *overlay}
+    assert all(merged[key] == value for key, value in overlay.items() if not isinstance(value, dict))
+
+
+def read(tmp_path: Path, text: str) -> object:
+    (tmp_path / "params.yaml").write_text(text)
+    return read_params(tmp_path, SECTIONS)
+
+
+def test_the_profile_lies_over_the_sections(tmp_path: Path) -> None:
+    params = read(tmp_path, "profile: p\nlabels: {times: 2, upper: true}\nprofiles: {p: {labels: {times: 3}}, q: null}")
+    assert dump(params, ("labels",)) == {"labels": {"times": 3, "upper": True}}
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("labels: {upper: 7}", "labels.upper"),
+        ("labels: {times: 10}", "labels.times"),
+        ("labels: {tims: 1}", "labels.tims: Extra inputs"),
+        ("lables: {}", r"unknown section\(s\) \['lables'\]"),
+        ("profile: q\nprofiles: {p: {}}", "profile 'q'"),
+        ("profiles: {p: {lables: {}}}", "profiles.p"),
+        ("labels: [1, 2]", "labels"),
+        ("- a\n- b", "mapping"),
+        ("labels: {", "not YAML"),
+        ("", "mapping"),
+    ],
+)
+def test_mistakes_name_the_file_and_the_field(tmp_path: Path, text: str, problem: str) -> None:
+    with pytest.raises(GimError, match=problem) as caught:
+        read(tmp_path, text)
+    assert str(tmp_path / "params.yaml") in str(caught.value)
+
+
+def test_no_file(tmp_path: Path) -> None:
+    with pytest.raises(GimError, match=r"no params.yaml"):
+        read_params(tmp_path, SECTIONS)
