@@ -2,6 +2,10 @@
 
 from gim_data.stage import Axis, Params, Stage
 from gim_data.stages import CORPUS, VIDEO
+from gim_models.training.config import RECIPE_FIELDS
+
+# The base stage shares the recipe but for how long and how fast the model stage trains.
+_BASE_RECIPE = tuple(f"train.{name}" for name in RECIPE_FIELDS if name not in ("steps", "learning_rate"))
 
 STUDENT = Axis("student", "gim_models.training.config:student_keys", sections=("study",))
 MODEL_AXIS = Axis("model", "gim_models.training.config:model_keys", sections=("study",))
@@ -48,7 +52,7 @@ BASE_MODEL = Stage(
     fn="gim_models.training.stages:make_base_model",
     axis=STUDENT,
     deps=("worlds",),
-    params=("train",),
+    params=_BASE_RECIPE,
     code=("gim_models/sparse", "gim_models/training"),
     external="gim_models.training.config:student_of",
     pool="gpu",

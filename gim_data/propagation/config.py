@@ -14,6 +14,10 @@ class PropagationConfig(Section):
         "radius", description="how observations of two labels join in a frame: sub-pixel radius, or GIM's rounded pixel"
     )
     radius_px: float = Field(0.75, gt=0, description="radius of link 'radius', pixels")
+    min_confidence: dict[str, float] = Field(
+        default_factory=lambda: {"rootsift": 0.3, "xfeat+lighterglue": 0.95},
+        description="per teacher, the least confidence of a direct match that may carry tracks; 0 where not named",
+    )
     quorum: int = Field(1, ge=1, description="teachers that must have labelled a frame pair for it to carry tracks")
     min_direct: int = Field(32, ge=1, description="a teacher has labelled a pair when it found this many (GIM.md 2.1)")
     min_support: int = Field(

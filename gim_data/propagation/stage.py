@@ -14,7 +14,7 @@ from gim_data.propagation.chain import ChainRules, propagate
 from gim_data.propagation.config import PropagationConfig
 from gim_data.propagation.graph import Source, build_graph
 from gim_data.propagation.link import make_link
-from gim_data.propagation.select import Selection, check, farthest_per_bin
+from gim_data.propagation.select import Selection, check, confident, farthest_per_bin
 from gim_data.stage import Job, Progress, Summary
 from gim_data.types import PairLabel, Size
 from gim_data.video.framestore import FrameStore
@@ -74,7 +74,8 @@ def propagate_video(
         progress: told of the pairs checked.
     """
     link = make_link(config)
-    graph = build_graph(sources, link, frames=frames, size=size, quorum=config.quorum, min_direct=config.min_direct)
+    trusted = [confident(source, config.min_confidence.get(source.teacher, 0.0)) for source in sources]
+    graph = build_graph(trusted, link, frames=frames, size=size, quorum=config.quorum, min_direct=config.min_direct)
     rules = ChainRules(
         max_links=config.max_hops + 1,
         min_support=config.min_support,

@@ -16,6 +16,8 @@ from gim_models.sparse.weights import load_strictly, read_pickle, weights_file
 
 _SHARPNESS = 40.0  # similarity that equal descriptors start with, that is the inverse temperature of the softmax
 
+_LOOKING = 20.0  # the same inside cross-attention, which otherwise looks everywhere at once
+_FOCUS = 2.0  # how much sharper self-attention starts than by default
 _HOPEFUL = 2.0  # logit of being matchable that every keypoint starts with
 
 
@@ -108,9 +110,9 @@ def published_glue() -> GlueNet:
 def seeded_glue(shape: GlueShape, seed: int) -> GlueNet:
     """An untrained network that depends on ``seed`` alone; the global generator is left as it was.
 
-    It starts as a matcher by nearest descriptors: descriptors enter through an isometry, every layer adds nothing yet,
-    and the read-outs compare them as they are. Training from plain random weights spends its first thousand steps on
-    finding out that equal descriptors match.
+    It starts as a matcher by nearest descriptors: descriptors enter through an isometry, cross-attention looks at the
+    nearest ones of the other image, no layer adds anything yet, and the read-outs compare descriptors as they are.
+    From plain random weights the first thousand steps go into finding out that equal descriptors match.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -129,6 +131,9 @@ def _start_as_nearest_neighbour(net: GlueNet) -> None:
         for block in (layer.self_attn, layer.cross_attn):
             nn.init.zeros_(block.ffn[-1].weight)
             nn.init.zeros_(block.ffn[-1].bias)
+        layer.self_attn.Wqkv.weight.mul_(_FOCUS)
+        for linear, gain in (("to_qk", (_LOOKING / width**0.5) ** 0.5), ("to_v", 1.0), ("to_out", 1.0)):
+            nn.init.orthogonal_(getattr(layer.cross_attn, linear).weight, gain=gain)
     for readout in net.log_assignment:
         nn.init.eye_(readout.final_proj.weight).mul_((_SHARPNESS / width**0.5) ** 0.5)
         nn.init.zeros_(readout.final_proj.bias)

@@ -156,6 +156,10 @@ class StudyConfig(Section):
         raise GimError(f"there is no student {name!r}", f"the students are {[s.name for s in self.students]}")
 
 
+RECIPE_FIELDS = tuple(name for name, field in TrainConfig.model_fields.items() if not field.exclude)
+"""The fields of the recipe that decide what is learned; the others only say how fast."""
+
+
 def student_keys(params: Params, root: Path) -> list[str]:
     """One unit of the base stage per student."""
     return [student.name for student in params["study"].students]

@@ -122,8 +122,9 @@ class StudentModule(pl.LightningModule):
         norm = torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.config.clip)
         self._check(norm, "gradient")
 
-    def on_train_batch_end(self, *args: Any, **kwargs: Any) -> None:
-        """Average the weights."""
+    def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
+        """Step, and average the weights at once: callbacks that validate or save come before the batch's end."""
+        super().optimizer_step(*args, **kwargs)
         self.average.update_parameters(self.network)
 
     def _check(self, value: Tensor, what: str) -> None:

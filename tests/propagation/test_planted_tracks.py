@@ -170,3 +170,11 @@ def test_links_must_lie_between_their_frames():
 @pytest.mark.parametrize("made", [[], [Source("a", [])]])
 def test_no_labels_no_pairs(made):
     assert propagated(made, 5) == []
+
+
+def test_guesses_of_a_teacher_carry_no_track():
+    rng = np.random.default_rng(14)
+    tracks, seen = planted(rng, frames=5)
+    made = sources(rng, tracks, seen, keep=1.0)  # all with confidence 0.9
+    assert propagated(made, 5, min_confidence={"a": 0.95}) == []
+    assert propagated(made, 5, min_confidence={"a": 0.5, "b": 0.95})

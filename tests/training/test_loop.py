@@ -18,7 +18,7 @@ from gim_models.training.loop import CHECKPOINT, Plan, resume_step, train
 from gim_models.training.sample import collate
 from gim_models.training.stream import BatchStream
 
-TINY = GlueShape(descriptor_dim=32, n_layers=2)
+TINY = GlueShape(descriptor_dim=64, n_layers=2)
 
 
 def plan(config, steps, *, workers=0, seed=3):
