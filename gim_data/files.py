@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 _CHUNK = 1 << 20
+_ORDINARY = 0o644
 
 
 @contextmanager
@@ -21,6 +22,7 @@ def atomic(path: Path) -> Iterator[Path]:
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     os.close(handle)
     temporary = Path(name)
+    temporary.chmod(_ORDINARY)  # mkstemp's 0600 would shut out everyone else who shares the folder
     try:
         yield temporary
         os.replace(temporary, path)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Sequence
+from io import BytesIO
 from pathlib import Path
 
 import cv2
@@ -80,8 +82,20 @@ def stack(rows: Sequence[Image], *, width: int = 1280) -> Image:
     return np.concatenate([part for row in scaled for part in (row, gap)][:-1])
 
 
-def save_png(path: Path, image: Image) -> None:
-    """Write an RGB image as PNG, atomically."""
-    data = cv2.imencode(".png", cv2.cvtColor(image, cv2.COLOR_RGB2BGR))[1]
+def save_picture(path: Path, image: Image) -> None:
+    """Write an RGB image as JPEG, atomically: a gallery as PNG weighs more than the video it shows."""
+    data = cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, 85])[1]
     with atomic(path) as temporary:
         temporary.write_bytes(data.tobytes())
+
+
+def data_uri(path: Path, *, width: int, height: int) -> str:
+    """A picture file as a ``data:`` address, reduced to fit ``width`` x ``height`` pixels, for pages of many."""
+    from PIL import Image as Pillow
+
+    with Pillow.open(path) as picture:
+        small = picture.convert("RGB")
+    small.thumbnail((width, height))
+    stream = BytesIO()
+    small.save(stream, "JPEG", quality=85)
+    return f"data:image/jpeg;base64,{base64.b64encode(stream.getvalue()).decode()}"

@@ -12,7 +12,7 @@ from gim_data.errors import BadInput
 from gim_data.labels.config import LabelsConfig
 from gim_data.labels.engine import Frames, LabelSet, VideoLabels, label_video
 from gim_data.labels.store import LabelMeta, write_labels
-from gim_data.plotting import draw_matches, save_png, stack
+from gim_data.plotting import draw_matches, save_picture, stack
 from gim_data.stage import Job, Summary
 from gim_data.types import Image, SparseMatcher
 from gim_data.video.framestore import FrameStore
@@ -42,8 +42,8 @@ def make_matches(job: Job) -> Summary:
             meta = LabelMeta(frames.size, name, round(labels.skip, 6), 1, sparse, rank)
             write_labels(job.out / file_name(name, labels.skip, 1), labels.labels, meta, labels.notes)
         summary["teachers"][name] = summarise(found)
-        figure = f"{slug(name)}.png"
-        save_png(job.out / figure, gallery(frames, name, found))
+        figure = f"{slug(name)}.jpg"
+        save_picture(job.out / figure, gallery(frames, name, found))
         summary["figures"].append(figure)
     return summary
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import io
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,6 +9,7 @@ from typing import Any
 import dagster as dg
 
 from gim_data.ledger import Entry
+from gim_data.plotting import data_uri
 
 FIGURE_WIDTH = 800  # pixels; the instance database holds the picture, so it is kept small
 FIGURES_SHOWN = 4
@@ -26,20 +25,13 @@ def unit_metadata(folder: Path, entry: Entry) -> dict[str, Any]:
     if entry.skipped:
         return {"skipped": dg.MetadataValue.text(entry.skipped), "remedy": dg.MetadataValue.text(entry.remedy or "")}
     figures = [folder / name for name in entry.summary.get("figures", ())][:FIGURES_SHOWN]
-    shown = {path.stem: dg.MetadataValue.md(inline_image(path)) for path in figures if path.is_file()}
+    shown = {path.stem: _picture(path) for path in figures if path.is_file()}
     numbers = {name: _value(value) for name, value in entry.summary.items() if name != "figures"}
     return {**numbers, **shown, "folder": dg.MetadataValue.path(str(folder)), "content": entry.content}
 
 
-def inline_image(path: Path) -> str:
-    """A picture as markdown that carries its own bytes."""
-    from PIL import Image
-
-    with Image.open(path) as picture:
-        picture.thumbnail((FIGURE_WIDTH, FIGURE_WIDTH))
-        stream = io.BytesIO()
-        picture.convert("RGB").save(stream, "JPEG", quality=80)
-    return f"![{path.stem}](data:image/jpeg;base64,{base64.b64encode(stream.getvalue()).decode()})"
+def _picture(path: Path) -> dg.MetadataValue[Any]:
+    return dg.MetadataValue.md(f"![{path.stem}]({data_uri(path, width=FIGURE_WIDTH, height=FIGURE_WIDTH)})")
 
 
 def _value(value: Any) -> Any:

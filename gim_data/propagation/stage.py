@@ -9,7 +9,7 @@ import numpy as np
 
 from gim_data.errors import BadInput, GimError
 from gim_data.labels.store import LabelMeta, LabelStore, write_labels
-from gim_data.plotting import colour_by, draw_matches, save_png, stack
+from gim_data.plotting import colour_by, draw_matches, save_picture, stack
 from gim_data.propagation.chain import ChainRules, propagate
 from gim_data.propagation.config import PropagationConfig
 from gim_data.propagation.graph import Source, build_graph
@@ -41,7 +41,7 @@ def make_tracks(job: Job) -> Summary:
         )
     meta = LabelMeta(frames.size, "propagated", zoom_pass=0)
     write_labels(job.out / PAIRS, selection.labels, meta)
-    save_png(job.out / "tracks.png", gallery(frames, selection))
+    save_picture(job.out / "tracks.jpg", gallery(frames, selection))
     return summarise(selection)
 
 
@@ -111,7 +111,7 @@ def summarise(selection: Selection) -> Summary:
         "hops": {"median": int(np.median(hops)), "max": int(hops.max())},
         "votes_mean": round(float(np.concatenate([label.votes for label in labels]).mean()), 3),
         "rejected": selection.rejected,
-        "figures": ["tracks.png"],
+        "figures": ["tracks.jpg"],
     }
 
 

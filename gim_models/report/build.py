@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import base64
 import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +13,17 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from gim_data.files import atomic, read_json
 from gim_data.ledger import Entry, Ledger
+from gim_data.plotting import data_uri
 from gim_data.stage import Stage
 
 GALLERY = {
     "matches": "Two frames of one video, before (grey) and after (coloured) the robust fit.",
     "tracks": "Pairs that no teacher matched directly: correspondences carried there through the frames between.",
 }
-MIME = {".png": "image/png", ".jpg": "image/jpeg", ".svg": "image/svg+xml"}
+MOST_UNITS = 12
+"""Units of one stage whose pictures are shown; ``gim status`` lists them all."""
+WIDTH = 1000
+"""Pixels that pictures are reduced to."""
 
 
 @dataclass(frozen=True)
@@ -89,14 +93,10 @@ def _row(stage: Stage, units: Mapping[str, Entry]) -> StageRow:
 
 
 def _figures(ledger: Ledger, stage: str, units: Mapping[str, Entry]) -> Iterator[Figure]:
-    for unit, entry in units.items():
+    for unit, entry in islice(units.items(), MOST_UNITS):
         for name in entry.summary.get("figures", ()):
-            yield _figure(ledger.folder(stage, unit) / name, f"{unit}: {Path(name).stem.replace('_', ' ')}")
-
-
-def _figure(path: Path, title: str) -> Figure:
-    encoded = base64.b64encode(path.read_bytes()).decode()
-    return Figure(title, f"data:{MIME[path.suffix]};base64,{encoded}")
+            source = data_uri(ledger.folder(stage, unit) / name, width=WIDTH, height=4 * WIDTH)
+            yield Figure(f"{unit}: {Path(name).stem.replace('_', ' ')}", source)
 
 
 def _curve(ledger: Ledger, units: Mapping[str, Entry]) -> dict[str, Any] | None:

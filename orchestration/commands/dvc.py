@@ -32,3 +32,16 @@ def render(context: typer.Context, check: Check = False) -> None:
     else:
         (root / dvc_yaml.FILE).write_text(dvc_yaml.render())
         out.print(f"wrote {dvc_yaml.FILE}")
+
+
+@app.command("commit")
+def record(context: typer.Context) -> None:
+    """Record in dvc.lock what is made, without running anything.
+
+    After 'gim run' or Dagster, or after a change of code that changes no result: 'dvc repro' then finds it all done.
+    """
+    from orchestration.snapshot import commit
+    from orchestration.workspace import open_runner
+
+    recorded = commit(open_runner(root_of(context)))
+    out.print(f"recorded {', '.join(recorded) or 'nothing: no stage is complete'}", highlight=False, soft_wrap=True)

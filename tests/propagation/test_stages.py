@@ -78,8 +78,8 @@ def test_tracks_are_written_with_a_figure_and_equal_bytes(tmp_path):
     assert summary["pairs"] == len(store.index)
     assert summary["correspondences"] == store.index["n"].sum()
     assert (first / "pairs.parquet").read_bytes() == (second / "pairs.parquet").read_bytes()
-    assert (first / "tracks.png").read_bytes() == (second / "tracks.png").read_bytes()
-    assert summary["figures"] == ["tracks.png"]
+    assert (first / "tracks.jpg").read_bytes() == (second / "tracks.jpg").read_bytes()
+    assert summary["figures"] == ["tracks.jpg"]
 
 
 def test_a_video_without_labels_is_a_recorded_skip(tmp_path):

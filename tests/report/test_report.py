@@ -46,7 +46,7 @@ def test_the_page_holds_numbers_figures_and_skips(tmp_path: Path, ledger: Ledger
     commit(ledger, "shots", "dark", Entry("c", "", {}, skipped="night.mp4: no usable shot", remedy="use a lamp"))
     page = build(tmp_path, GRAPH).read_text()
     assert page.count("41.2") >= 3
-    assert page.count("data:image/png;base64,") == 2
+    assert page.count("data:image/jpeg;base64,") == 2
     assert "night.mp4: no usable shot" in page
     assert "use a lamp" in page
 

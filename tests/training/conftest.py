@@ -12,7 +12,7 @@ import torch
 from gim_data.errors import GimError
 from gim_models.sparse.xfeat import published_xfeat
 from gim_models.training.config import AugmentConfig, TrainConfig
-from gim_models.training.sample import Sample
+from gim_models.training.sample import Geometry, Sample
 
 SIZE = (160, 128)
 STILL = AugmentConfig(zoom=(1, 1), geometric=0, photometric=0, blur=0, noise=0)
@@ -65,6 +65,28 @@ class Planted:
 
     def draw(self, rng: np.random.Generator) -> Sample:
         return self.pair(int(rng.integers(self.count)))
+
+
+def affinity(seed: int) -> np.ndarray:
+    rng = np.random.default_rng([8, seed])
+    A = np.eye(3)
+    A[:2] = cv2.getRotationMatrix2D((80, 64), rng.uniform(-20, 20), rng.uniform(0.9, 1.1))
+    A[:2, 2] += rng.uniform(-6, 6, 2)
+    return A
+
+
+class PlantedExact(Planted):
+    """The same under an affinity, known everywhere: a camera whose K is the affinity sees a plane at depth 1."""
+
+    def pair(self, seed: int) -> Sample:
+        image, A = texture(seed), affinity(seed)
+        flat, box, none = (
+            np.ones((SIZE[1], SIZE[0]), np.float32),
+            np.float32([0, 0, *SIZE]),
+            np.zeros((0, 2), np.float32),
+        )
+        geometry = Geometry(flat, flat, np.eye(3), A, np.eye(4))
+        return Sample(f"planted {seed}", image, cv2.warpPerspective(image, A, SIZE), box, box, none, none, geometry)
 
 
 @pytest.fixture

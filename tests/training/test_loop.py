@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from conftest import Planted, Quiet, homography
+from conftest import Planted, PlantedExact, Quiet, affinity, homography
 from kornia.feature.lightglue import filter_matches
 
 from gim_data.errors import GimError
@@ -21,9 +21,9 @@ from gim_models.training.stream import BatchStream
 TINY = GlueShape(descriptor_dim=64, n_layers=2)
 
 
-def plan(config, steps, *, workers=0, seed=3):
-    stream = BatchStream([Planted()], [1.0], config.batch, seed)
-    held = [collate([Planted().pair(n) for n in range(4)])]
+def plan(config, steps, *, workers=0, seed=3, source=Planted()):
+    stream = BatchStream([source], [1.0], config.batch, seed)
+    held = [collate([source.pair(n) for n in range(4)])]
     return Plan(config.model_copy(update={"workers": workers}), steps, 2e-3, stream, held, seed)
 
 
@@ -64,31 +64,23 @@ def test_a_killed_run_ends_at_the_same_bits(tmp_path, extractor, small):
 
 
 @pytest.mark.slow
-def test_four_planted_pairs_are_learned(tmp_path, extractor, small):
-    config = small.model_copy(update={"batch": 4, "validate_every": 50, "keypoints": 128, "ema": 0.9})
-    log = Quiet()
-    done = run(plan(config, 50), extractor, tmp_path, log=log)
+def test_four_planted_pairs_are_learned_to_the_pixel(tmp_path, extractor, small):
+    config = small.model_copy(update={"batch": 4, "validate_every": 60, "keypoints": 128, "ema": 0.9})
+    log, source = Quiet(), PlantedExact()
+    done = run(plan(config, 60, source=source), extractor, tmp_path, log=log)
     losses = [row["train/loss"] for _, row in log.rows if "train/loss" in row]
     assert losses[-1] < 0.4 * losses[0]
     network = GlueNet(TINY)
     network.load_state_dict(done.weights)
-    batch = collate([Planted().pair(n) for n in range(4)])
-    known = supervise(batch, plain(batch), extractor, config.model_copy(update={"inserted": 0.0}), torch.Generator())
+    batch = collate([source.pair(n) for n in range(4)])
+    known = supervise(batch, plain(batch), extractor, config, torch.Generator())
     found = filter_matches(network.assignment(network.eval().layers(known.side0, known.side1)), 0.1)[0]
     for n in range(4):
         rows = torch.nonzero(found[n] >= 0).flatten()
-        expected = cv2.perspectiveTransform(known.side0.points[n, rows].numpy()[None], homography(n))[0]
+        expected = cv2.perspectiveTransform(known.side0.points[n, rows].numpy()[None], affinity(n))[0]
         error = np.linalg.norm(known.side1.points[n, found[n, rows]].numpy() - expected, axis=1)
-        assert len(rows) > 30
+        assert len(rows) > 20
         assert np.median(error) < 1
-
-
-class Poisoned(Planted):
-    """Labels that are no numbers."""
-
-    def pair(self, seed):
-        sample = super().pair(seed)
-        return type(sample)(**{**vars(sample), "points0": sample.points0 * np.float32(np.nan)})
 
 
 def test_a_loss_that_is_no_number_names_its_pairs(tmp_path, extractor, small):
