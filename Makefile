@@ -39,7 +39,8 @@ repro: setup
 # One check per promise that needs the set-up but is not a test: the registry, the lock and the definitions agree.
 check: setup
 	@$(GIM) dvc render --check
-	@if test -f dvc.lock; then $(BIN)/dvc repro --dry --allow-missing --quiet; else $(BIN)/dvc dag > /dev/null; fi
+	@if test ! -f dvc.lock; then $(BIN)/dvc dag > /dev/null; elif ! $(BIN)/dvc repro --dry --allow-missing --quiet; then \
+		echo "dvc.lock is behind the code or params.yaml -> run '$(GIM) run --all' and '$(GIM) dvc commit', commit dvc.lock"; exit 1; fi
 	@$(BIN)/dagster definitions validate -m orchestration.definitions
 
 setup: .venv/.ready .venv-dvc/.ready

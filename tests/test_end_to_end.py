@@ -27,7 +27,7 @@ propagation: {min_matches: 16}
 study: {budgets: [0.0, 1.0]}
 train: {base_steps: 3, steps: 3, batch: 2, image_size: [160, 128], keypoints: 64, warmup: 1, validate_every: 3,
         validation_pairs: 2, max_keypoints: 128}
-evaluate: {baselines: [rootsift], max_pairs_per_sequence: 1, max_images_per_sequence: 4, max_side: 200,
+evaluate: {baselines: [rootsift], max_pairs_per_sequence: 1, max_images_per_sequence: 6, max_side: 200,
            bootstrap: 100, also: []}
 """
 

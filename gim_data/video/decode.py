@@ -82,7 +82,8 @@ def open_video(path: Path) -> Iterator[tuple[Any, Any]]:
     try:
         container = av.open(str(path), metadata_errors="replace")
     except (av.FFmpegError, OSError, ValueError) as error:
-        raise BadInput(f"{path.name} cannot be opened as a video: {error}", _REMEDY) from error
+        why = getattr(error, "strerror", None) or error
+        raise BadInput(f"{path.name} cannot be opened as a video: {why}", _REMEDY) from error
     with container:
         streams = [s for s in container.streams.video if not s.disposition & s.disposition.attached_pic]
         if not streams:

@@ -22,7 +22,7 @@ from gim_data.video.fetch import fetch
 from gim_data.video.figures import contact_sheet, timeline
 from gim_data.video.framestore import FrameStore, StoredFrame, write_frames
 from gim_data.video.measure import measure
-from gim_data.video.probe import probe
+from gim_data.video.probe import VideoInfo, probe
 from gim_data.video.shots import Span, find_spans, read_spans, write_spans
 from gim_data.video.sources import find_source
 
@@ -41,13 +41,21 @@ def make_video(job: Job) -> Summary:
     suffix = fetched.path.suffix.lower()
     target = job.out / f"video{suffix if re.fullmatch(r'[.][a-z0-9]{1,6}', suffix) else ''}"
     shutil.move(fetched.path, target)
-    info = asdict(probe(target))
+    info = asdict(_probed(target, source.spec))
     notes = [*fetched.notes, *info.pop("notes")]
     origin = {"source": source.spec, "kind": source.kind, "title": fetched.title, "licence": fetched.licence}
     facts = {"file": target.name, "bytes": target.stat().st_size, "sha256": sha256(target), **info, "notes": notes}
     write_json(job.out / SIDECAR, {**origin, **facts, "fetched_as": fetched.recipe})
     shown = ("codec", "width", "height", "fps", "duration", "rotation", "bytes")
     return {**origin, **{name: facts[name] for name in shown}, "notes": notes}
+
+
+def _probed(path: Path, spec: str) -> VideoInfo:
+    """What the file is; an error names it as the user does, not by its copy here."""
+    try:
+        return probe(path)
+    except BadInput as error:
+        raise BadInput(f"{spec}: {error.problem}", error.remedy) from error
 
 
 def make_shots(job: Job) -> Summary:

@@ -94,6 +94,11 @@ def make_sequence(task: SequenceTask) -> dict[str, Any] | BadInput:
 def _make_sequence(source: PairSource, config: EvaluateConfig, out: Path, scratch: Path) -> dict[str, Any]:
     rng = np.random.default_rng([config.seed, int(digest_of(source.name)[:8], 16)])
     pairs = _draw(source, config, rng, scratch)
+    if not pairs:
+        raise BadInput(
+            f"{source.place}: no two images fit the pairing rules",
+            "raise evaluate.max_images_per_sequence or lower evaluate.min_overlap",
+        )
     for pair in {p.image0: p for p in pairs}.values():
         image = load_image(pair.image0)
         check_principal(pair.K0, (image.shape[1], image.shape[0]), f"{pair.identifier}, K0")

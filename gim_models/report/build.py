@@ -17,10 +17,10 @@ from gim_data.plotting import data_uri
 from gim_data.stage import Stage
 
 GALLERY = {
-    "matches": "Two frames of one video, before (grey) and after (coloured) the robust fit.",
+    "matches": "Two frames of one video, before filtering (red) and after (green), at every skip.",
     "tracks": "Pairs that no teacher matched directly: correspondences carried there through the frames between.",
 }
-MOST_UNITS = 12
+MOST_UNITS = 8
 """Units of one stage whose pictures are shown; ``gim status`` lists them all."""
 WIDTH = 1000
 """Pixels that pictures are reduced to."""

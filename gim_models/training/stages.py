@@ -34,6 +34,7 @@ from gim_models.training.sources import (
 from gim_models.training.stream import BatchStream
 
 EXPERIMENT = "gim"
+_GENTLE = 0.1
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ def make_base_model(job: Job) -> Summary:
     config: TrainConfig = job.params["train"]
     student = job.params["study"].student(job.unit)
     supply = truth_supply(job, config)
-    plan = _plan(job, config, supply, config.base_steps, config.base_learning_rate)
+    plan = _plan(config, supply, config.base_steps, config.base_learning_rate * gentleness(student))
     return _train(job, plan, student, starting_network(student, config.seed), f"{student.name}-base", budget=0.0)
 
 
@@ -84,7 +85,7 @@ def make_model(job: Job) -> Summary:
     supply = truth_supply(job, config)
     if budget > 0:
         supply += video_supply(job, config, budget)
-    plan = _plan(job, config, supply, config.steps, config.learning_rate)
+    plan = _plan(config, supply, config.steps, config.learning_rate * gentleness(student))
     return _train(job, plan, student, network, model_key(name, budget), budget=budget)
 
 
@@ -95,6 +96,11 @@ def starting_network(student: Student, seed: int) -> GlueNet:
         GimError: published weights are asked for and not installed.
     """
     return published_glue() if student.init == "published" else seeded_glue(GlueShape(), seed)
+
+
+def gentleness(student: Student) -> float:
+    """Factor of the learning rate: published weights know a lot that full steps would wipe out first."""
+    return _GENTLE if student.init == "published" else 1.0
 
 
 def truth_supply(job: Job, config: TrainConfig) -> Supply:
@@ -140,7 +146,7 @@ def _held_videos(index: TrainingIndex, config: TrainConfig) -> list[Sample]:
     return [source.read(int(row), rng) for row in spread(rows, config.validation_pairs).index]
 
 
-def _plan(job: Job, config: TrainConfig, supply: Supply, steps: int, rate: float) -> Plan:
+def _plan(config: TrainConfig, supply: Supply, steps: int, rate: float) -> Plan:
     stream = BatchStream(supply.sources, supply.weights, config.batch, config.seed)
     return Plan(config, steps, rate, stream, held_batches(supply.held_out, config.batch), config.seed)
 
@@ -160,7 +166,7 @@ def _train(job: Job, plan: Plan, student: Student, network: GlueNet, name: str, 
     tracker = open_tracker(job.root)
     settings = {"study": job.params["study"].name, "digest": job.digest, "params": params, "tags": tags}
     with tracker.run(EXPERIMENT, name, **settings) as log:  # type: ignore[arg-type]
-        for stage in sorted(job.inputs):
+        for stage in sorted(name for name, units in job.inputs.items() if units):
             log.dataset(stage, dataset_digest(job.inputs[stage].values()))
         done = train(plan, network, extractor, scratch=job.scratch, progress=job.progress, log=log)
         figures = write_student(job.out, done, plan, network, extractor)

@@ -102,8 +102,8 @@ def test_outside_a_workspace(gim: Gim, tmp_path: Path, monkeypatch: pytest.Monke
     ("old", "new", "problem"),
     [
         ("frames: {}", "frames: {intervall: 1}", "frames.intervall"),
-        ("frames: {}", "frames: {interval: often}", "frames.interval"),
-        ("frames: {}", "frames: {interval: -1}", "frames.interval"),
+        ("frames: {}", "frames: {quality: often}", "frames.quality"),
+        ("frames: {}", "frames: {quality: -1}", "frames.quality"),
         ("frames: {}", "frmes: {}", "unknown section(s) ['frmes']"),
         ("frames: {}", "frames: [", "is not YAML"),
     ],

@@ -12,6 +12,7 @@ import pytest
 from toy import GRAPH, calls, open_toy, run_all, write_params, write_workspace
 
 from gim_data.errors import GimError
+from gim_data.stage import load
 from orchestration.dvc_yaml import render
 from orchestration.graph import GRAPH as PROJECT
 from orchestration.graph import SECTIONS
@@ -113,4 +114,9 @@ def test_every_code_dependency_exists() -> None:
 
 def test_every_stage_names_known_sections_and_importable_functions() -> None:
     for stage in PROJECT.values():
-        assert {*stage.params, *stage.axis.sections} <= set(SECTIONS), stage.name
+        for key in (*stage.params, *stage.axis.sections):
+            section, _, field = key.partition(".")
+            model = load(SECTIONS[section])
+            assert not field or field in model.model_fields, f"{stage.name}: {key}"
+        for function in filter(None, (stage.fn, stage.axis.keys, stage.external, stage.upstream)):
+            assert callable(load(function)), f"{stage.name}: {function}"

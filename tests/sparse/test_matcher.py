@@ -10,7 +10,7 @@ from safetensors.torch import save_file
 
 from gim_data.errors import GimError
 from gim_data.types import SparseMatcher
-from gim_models.sparse.lightglue import GlueShape, seeded_glue
+from gim_models.sparse.lightglue import GlueShape, Side, seeded_glue
 from gim_models.sparse.matcher import CONFIG, WEIGHTS, StudentConfig, load_student, published_lighterglue
 from gim_models.sparse.weights import load_strictly, read_pickle, weights_file
 from gim_models.sparse.xfeat import DenseMaps, XFeatExtractor
@@ -154,3 +154,27 @@ def test_the_resize_to_multiples_of_32_maps_centres_to_centres():
     found = XFeatExtractor().detect(blob(31.4, 31.6, (77, 93)), 1)
     middle = torch.tensor([46.0, 38.0]) + torch.tensor([-0.1 * 93 / 64, 0.1 * 77 / 64])
     assert torch.allclose(found.points[0, 0], middle, atol=1e-3)
+
+
+def test_an_untrained_network_matches_nearest_descriptors():
+    """So that training starts where descriptors alone lead, and not from noise."""
+    generator = torch.Generator().manual_seed(0)
+    descriptors = torch.nn.functional.normalize(torch.randn(1, 40, 64, generator=generator), dim=-1)
+    order = torch.randperm(40, generator=generator)
+    size = torch.tensor([[100.0, 80.0]])
+    sides = [
+        Side(torch.rand(1, 40, 2, generator=generator) * 80, d, size) for d in (descriptors, descriptors[:, order])
+    ]
+    network = seeded_glue(GlueShape(), 1)
+    scores = network.assignment(network.layers(*sides))[0, :-1, :-1].exp()
+    assert torch.equal(order[scores.argmax(1)], torch.arange(40))
+    assert scores.max(1).values.min() > 0.5
+
+
+def test_a_seed_is_all_that_random_weights_depend_on():
+    torch.manual_seed(5)
+    before = torch.get_rng_state()
+    first, second, other = (seeded_glue(GlueShape(), seed).state_dict() for seed in (0, 0, 1))
+    assert torch.equal(torch.get_rng_state(), before)
+    assert all(torch.equal(value, second[name]) for name, value in first.items())
+    assert not torch.equal(first["posenc.Wr.weight"], other["posenc.Wr.weight"])

@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from conftest import Planted, PlantedExact, Quiet, affinity, homography
 from kornia.feature.lightglue import filter_matches
+from planted_pairs import Planted, PlantedExact, Quiet, affinity, homography
 
 from gim_data.errors import GimError
 from gim_data.stage import Silent
@@ -18,10 +18,11 @@ from gim_models.training.loop import CHECKPOINT, Plan, resume_step, train
 from gim_models.training.sample import collate
 from gim_models.training.stream import BatchStream
 
+PAIRS = Planted()
 TINY = GlueShape(descriptor_dim=64, n_layers=2)
 
 
-def plan(config, steps, *, workers=0, seed=3, source=Planted()):
+def plan(config, steps, *, workers=0, seed=3, source=PAIRS):
     stream = BatchStream([source], [1.0], config.batch, seed)
     held = [collate([source.pair(n) for n in range(4)])]
     return Plan(config.model_copy(update={"workers": workers}), steps, 2e-3, stream, held, seed)

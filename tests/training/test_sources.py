@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import SIZE, Planted, texture
+from planted_pairs import SIZE, Planted, texture
 
 from gim_data.types import PairLabel
 from gim_models.training.prefetch import ahead

@@ -1,0 +1,75 @@
+"""Both training stages on one rendered world and a video made of its frames."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from planted_pairs import STILL
+
+from gim_data.dataset import DatasetConfig, make_dataset
+from gim_data.errors import BadInput
+from gim_data.labels.store import LabelMeta, write_labels
+from gim_data.stage import Job
+from gim_data.synthetic.config import SyntheticConfig
+from gim_data.synthetic.truth import TruthStore, make_world
+from gim_data.types import PairLabel
+from gim_data.video.framestore import StoredFrame, write_frames
+from gim_models.sparse.matcher import load_student
+from gim_models.training.config import StudyConfig, TrainConfig
+from gim_models.training.stages import make_base_model, make_model
+
+SYNTHETIC = SyntheticConfig(worlds=1, scenes=("room",), frames=12, width=160, height=128, seconds=6)
+RECIPE = TrainConfig(
+    image_size=(160, 128), keypoints=64, batch=2, base_steps=3, steps=2, validate_every=2, validation_pairs=2,
+    augment=STILL, workers=0, threads=1,
+)  # fmt: skip
+
+
+def job(root, stage, unit, inputs, **params):
+    out, scratch = root / stage / unit, root / "scratch" / stage / unit
+    for folder in (out, scratch):
+        folder.mkdir(parents=True, exist_ok=True)
+    params = {"train": RECIPE, "study": StudyConfig(), "synthetic": SYNTHETIC, "dataset": DatasetConfig()} | params
+    return Job(stage, unit, out, scratch, inputs, params, root, 1, f"{stage}-{unit}")
+
+
+def film(root, store: TruthStore):
+    """A video of the world's frames, labelled by the truth."""
+    frames, tracks = root / "frames" / "v", root / "tracks" / "v"
+    for folder in (frames, tracks):
+        folder.mkdir(parents=True)
+    shot = [StoredFrame(0.5 * i, 0, store.image(i)) for i in range(len(store))]
+    write_frames(frames, shot, source_size=store.size)
+    grid = np.stack(np.meshgrid(np.arange(8.0, 150, 6), np.arange(8.0, 120, 6)), -1).reshape(-1, 2).astype(np.float32)
+    labels = []
+    for i, j, overlap in store.pairs.itertuples(index=False, name=None):
+        moved, seen = store.correspond(i, j, grid)
+        one = np.ones(int(seen.sum()), np.uint8)
+        labels.append(PairLabel(i, j, grid[seen], moved[seen], one.astype(np.float32), one, one, float(overlap)))
+    write_labels(tracks / "pairs.parquet", labels, LabelMeta(store.size, "propagated"))
+    return {"frames": {"v": frames}, "tracks": {"v": tracks}}
+
+
+@pytest.mark.slow
+def test_base_then_models_at_two_budgets(tmp_path, extractor):
+    make_world(made := job(tmp_path, "worlds", "room-0", {}))
+    worlds = {"room-0": made.out}
+    base = job(tmp_path, "base_model", "lightglue", {"worlds": worlds})
+    assert make_base_model(base)["steps"] == 3
+    start = {"worlds": worlds, "base_model": {"lightglue": base.out}}
+    zero = job(tmp_path, "model", "lightglue-000", start)
+    assert "val/video_recall" not in make_model(zero)
+    video = film(tmp_path, TruthStore.open(made.out))
+    make_dataset(indexed := job(tmp_path, "dataset", "all", video))
+    full = job(tmp_path, "model", "lightglue-100", start | video | {"dataset": {"all": indexed.out}})
+    summary = make_model(full)
+    assert summary["budget"] == 1.0
+    assert all((full.out / name).stat().st_size > 1000 for name in summary["figures"])
+    header = (full.out / "training.csv").read_text().splitlines()[0]
+    assert header.startswith("step,train/loss")
+    assert load_student(full.out).network.shape == load_student(base.out).network.shape
+
+
+def test_without_worlds_there_is_no_base(tmp_path):
+    with pytest.raises(BadInput, match="no world"):
+        make_base_model(job(tmp_path, "base_model", "lightglue", {"worlds": {}}))
