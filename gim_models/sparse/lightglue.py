@@ -137,4 +137,5 @@ def _start_as_nearest_neighbour(net: GlueNet) -> None:
     for readout in net.log_assignment:
         nn.init.eye_(readout.final_proj.weight).mul_((_SHARPNESS / width**0.5) ** 0.5)
         nn.init.zeros_(readout.final_proj.bias)
+        nn.init.zeros_(readout.matchability.weight)
         nn.init.constant_(readout.matchability.bias, _HOPEFUL)
