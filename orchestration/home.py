@@ -12,6 +12,8 @@ INSTANCE = """\
 # Made by 'gim init'. For many workers, point 'storage' at PostgreSQL (docs.dagster.io, "dagster.yaml").
 telemetry:
   enabled: false
+nux:
+  enabled: false
 concurrency:
   runs:
     max_concurrent_runs: 2
