@@ -28,6 +28,7 @@ _PAIRS = tuple(
         "max_pairs_per_sequence",
         "max_images_per_sequence",
         "min_overlap",
+        "max_overlap",
         "max_rotation",
         "min_parallax",
         "seed",

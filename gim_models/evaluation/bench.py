@@ -117,7 +117,7 @@ def _draw(source: PairSource, config: EvaluateConfig, rng: np.random.Generator, 
     rules = PairRules(
         config.max_pairs_per_sequence,
         config.max_images_per_sequence,
-        overlap=(config.min_overlap, 1.0),
+        overlap=(config.min_overlap, config.max_overlap),
         rotation=config.max_rotation,
         parallax=config.min_parallax,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from gim_data.stage import Section
 
@@ -32,6 +32,9 @@ class EvaluateConfig(Section):
     max_pairs_per_sequence: int = Field(24, ge=1, description="most pairs of one sequence, drawn evenly over overlaps")
     max_images_per_sequence: int = Field(24, ge=2, description="most images of one sequence when pairing by bins")
     min_overlap: float = Field(0.1, ge=0, le=1, description="least overlap of a pair when pairing by bins")
+    max_overlap: float = Field(
+        1.0, ge=0, le=1, description="largest overlap of a pair when pairing by bins; lower it to ask harder questions"
+    )
     max_rotation: float = Field(75.0, gt=0, le=180, description="largest rotation in degrees when pairing by bins")
     min_parallax: float = Field(
         0.05, ge=0, description="least baseline over the scene's median depth when pairing by bins"
@@ -58,6 +61,12 @@ class EvaluateConfig(Section):
         if len(set(names)) != len(names):
             raise ValueError("a baseline is named twice")
         return names
+
+    @model_validator(mode="after")
+    def _ordered(self) -> EvaluateConfig:
+        if self.max_overlap <= self.min_overlap:
+            raise ValueError(f"max_overlap {self.max_overlap:g} must be above min_overlap {self.min_overlap:g}")
+        return self
 
     @property
     def protocols(self) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Random changes to a batch on its device: perspective, rotation and light. Labels follow exactly (GIM.md 3.2)."""
+"""Random changes to a batch on its device: warps, things in the way, light. Labels follow exactly (GIM.md 3.2)."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from kornia.geometry.transform import get_perspective_transform, warp_perspectiv
 from torch import Tensor
 
 from gim_models.training.config import AugmentConfig
+from gim_models.training.occlusion import occlude
 from gim_models.training.sample import Batch
 
 _BORDER = 4.0  # pixels beside the image's edge where a detector sees the edge and not the scene
@@ -21,23 +22,26 @@ class Views(NamedTuple):
 
     Attributes:
         images: (2B, 3, H, W) float in [0, 1].
-        allowed: (2B, 1, H, W) bool, where there is scene.
+        allowed: (2B, 1, H, W) bool, where there is image.
+        foreign: (2B, 1, H, W) bool, where it shows another scene than the pair's.
         H: (2B, 3, 3), pixels of the batch's canvases to pixels of ``images``.
     """
 
     images: Tensor
     allowed: Tensor
+    foreign: Tensor
     H: Tensor
 
 
 def plain(batch: Batch) -> Views:
     """The batch as it is, for validation."""
     eye = torch.eye(3, device=batch.images.device).expand(len(batch.images), 3, 3)
-    return Views(batch.images.float() / 255, scene(batch.boxes, eye, batch.images.shape[-2:]), eye)
+    allowed = scene(batch.boxes, eye, batch.images.shape[-2:])
+    return Views(batch.images.float() / 255, allowed, torch.zeros_like(allowed), eye)
 
 
 def augment(batch: Batch, config: AugmentConfig, generator: torch.Generator) -> Views:
-    """Warp image 1 of every pair and change the light of both.
+    """Warp image 1 of every pair, lay things in the way of both and change their light.
 
     Args:
         batch: B pairs.
@@ -53,7 +57,8 @@ def augment(batch: Batch, config: AugmentConfig, generator: torch.Generator) -> 
     images = batch.images.float() / 255
     images = torch.cat([images[:pairs], warp(images[pairs:], H1)])
     H = torch.cat([eye.to(device), H1])
-    return Views(relight(images, config, generator), scene(batch.boxes, H, (height, width)), H)
+    images, foreign = occlude(images, config, generator)
+    return Views(relight(images, config, generator), scene(batch.boxes, H, (height, width)), foreign, H)
 
 
 def warp(images: Tensor, H: Tensor) -> Tensor:

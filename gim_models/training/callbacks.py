@@ -32,7 +32,6 @@ class Judge(pl.Callback):
     Args:
         validate: metrics of a network; ``val/score`` decides.
         every: steps between validations; the last step is always judged.
-        first: whether the weights before the first step compete too.
 
     Attributes:
         rows: every validation, with its ``step``.

@@ -57,6 +57,7 @@ class AugmentConfig(BaseModel):
         photometric: probability that an image's light is changed.
         dark: probability that the change is a strong darkening.
         blur: probability of a Gaussian blur.
+        occlusion: probability that a piece of another scene covers part of an image.
         noise: largest standard deviation of added noise, in units of the full range.
     """
 
@@ -69,6 +70,7 @@ class AugmentConfig(BaseModel):
     photometric: float = Field(default=0.5, ge=0, le=1)
     dark: float = Field(default=0.25, ge=0, le=1)
     blur: float = Field(default=0.15, ge=0, le=1)
+    occlusion: float = Field(default=0.4, ge=0, le=1)
     noise: float = Field(default=0.02, ge=0, le=0.2)
 
     @model_validator(mode="after")
@@ -96,12 +98,12 @@ class TrainConfig(Section):
     clip: float = Field(default=1.0, gt=0, description="largest gradient norm")
     deep: float = Field(default=0.3, ge=0, description="weight of the loss read out after one random earlier layer")
     positive_px: float = Field(
-        default=3.0, gt=0, description="reprojection distance below which ground truth is a match"
+        default=2.0, gt=0, description="reprojection distance below which ground truth is a match"
     )
-    negative_px: float = Field(default=5.0, gt=0, description="distance above which it is none")
-    snap_px: float = Field(default=2.0, gt=0, description="distance at which a keypoint is taken for a label point")
+    negative_px: float = Field(default=4.0, gt=0, description="distance above which it is none")
+    snap_px: float = Field(default=1.5, gt=0, description="distance at which a keypoint is taken for a label point")
     inserted: float = Field(
-        default=0.5, ge=0, le=1, description="largest share of keypoints that are label points themselves"
+        default=0.15, ge=0, le=1, description="largest share of keypoints that are label points themselves"
     )
     mix: Mix = Mix()
     augment: AugmentConfig = AugmentConfig()

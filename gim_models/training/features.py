@@ -11,8 +11,18 @@ from gim_models.sparse.lightglue import Side
 from gim_models.sparse.xfeat import XFeatExtractor
 from gim_models.training.augment import Views, move_points
 from gim_models.training.config import TrainConfig
+from gim_models.training.occlusion import within
 from gim_models.training.sample import Batch
-from gim_models.training.supervision import Camera, Targets, exact_targets, label_targets, transfer
+from gim_models.training.supervision import (
+    Camera,
+    Labels,
+    Targets,
+    Transfer,
+    exact_targets,
+    label_targets,
+    transfer,
+    without_strangers,
+)
 
 
 class Supervised(NamedTuple):
@@ -39,14 +49,15 @@ def supervise(
     pairs = len(batch)
     maps = extractor.dense(views.images)
     points = extractor.detect(maps, config.keypoints, views.allowed).points
-    labels = [_visible_labels(batch, views, b) for b in range(pairs)]
-    for b, (labels0, labels1) in enumerate(labels):
+    labels = [_labels(batch, views, b) for b in range(pairs)]
+    for b, known in enumerate(labels):
+        labels0, labels1 = known.whole()
         if len(labels0) and config.inserted > 0:
             new0, new1 = insert_labels(points[b], points[pairs + b], labels0, labels1, config, generator)
             points[b], points[pairs + b] = new0, new1
     sides = _sides(points, extractor.describe(maps, points), views)
     targets = [_targets(batch, views, b, points, labels[b], config) for b in range(pairs)]
-    return Supervised(*sides, Targets(torch.cat([t.match0 for t in targets]), torch.cat([t.match1 for t in targets])))
+    return Supervised(*sides, Targets(*map(torch.cat, zip(*targets, strict=True))))
 
 
 def insert_labels(
@@ -71,16 +82,11 @@ def insert_labels(
     return torch.cat([points0[:-count], labels0[chosen]]), torch.cat([points1[:-count], labels1[chosen]])
 
 
-def _visible_labels(batch: Batch, views: Views, b: int) -> tuple[Tensor, Tensor]:
-    pairs = len(batch)
-    ends = [move_points(views.H[b], batch.points0[b]), move_points(views.H[pairs + b], batch.points1[b])]
-    seen = torch.ones(len(ends[0]), dtype=torch.bool, device=ends[0].device)
-    for end, allowed in zip(ends, (views.allowed[b, 0], views.allowed[pairs + b, 0]), strict=True):
-        height, width = allowed.shape
-        x, y = end[:, 0].round().long(), end[:, 1].round().long()
-        framed = (x >= 0) & (y >= 0) & (x < width) & (y < height)
-        seen &= framed & allowed[y.clamp(0, height - 1), x.clamp(0, width - 1)]
-    return ends[0][seen], ends[1][seen]
+def _labels(batch: Batch, views: Views, b: int) -> Labels:
+    sides = (b, len(batch) + b)
+    ends = [move_points(views.H[i], points[b]) for i, points in zip(sides, (batch.points0, batch.points1), strict=True)]
+    shown = views.allowed[:, 0] & ~views.foreign[:, 0]
+    return Labels(*ends, *(within(shown[i], end) for i, end in zip(sides, ends, strict=True)))
 
 
 def _sides(points: Tensor, descriptors: Tensor, views: Views) -> tuple[Side, Side]:
@@ -90,15 +96,21 @@ def _sides(points: Tensor, descriptors: Tensor, views: Views) -> tuple[Side, Sid
     return Side(points[:pairs], descriptors[:pairs], size), Side(points[pairs:], descriptors[pairs:], size)
 
 
-def _targets(
-    batch: Batch, views: Views, b: int, points: Tensor, labels: tuple[Tensor, Tensor], config: TrainConfig
-) -> Targets:
-    pairs = len(batch)
-    points0, points1 = points[b], points[pairs + b]
-    if not batch.exact[b]:
-        return label_targets(points0, points1, *labels, snap=config.snap_px)
-    cameras = [Camera(batch.depths[i], batch.K[i], views.H[i]) for i in (b, pairs + b)]
-    forth = transfer(points0, cameras[0], cameras[1], batch.T_0to1[b])
-    back = transfer(points1, cameras[1], cameras[0], torch.linalg.inv(batch.T_0to1[b]))
-    limits = {"positive": config.positive_px, "negative": config.negative_px}
-    return exact_targets(points0, points1, forth, back, **limits)
+def _targets(batch: Batch, views: Views, b: int, points: Tensor, labels: Labels, config: TrainConfig) -> Targets:
+    sides = (b, len(batch) + b)
+    points0, points1 = (points[i] for i in sides)
+    foreign0, foreign1 = (views.foreign[i, 0] for i in sides)
+    if batch.exact[b]:
+        cameras = [Camera(batch.depths[i], batch.K[i], views.H[i]) for i in sides]
+        forth = uncovered(transfer(points0, cameras[0], cameras[1], batch.T_0to1[b]), foreign1)
+        back = uncovered(transfer(points1, cameras[1], cameras[0], torch.linalg.inv(batch.T_0to1[b])), foreign0)
+        limits = {"positive": config.positive_px, "negative": config.negative_px}
+        targets = exact_targets(points0, points1, forth, back, **limits)
+    else:
+        targets = label_targets(points0, points1, labels, snap=config.snap_px)
+    return without_strangers(targets, within(foreign0, points0), within(foreign1, points1))
+
+
+def uncovered(found: Transfer, foreign: Tensor) -> Transfer:
+    """What of a transfer is still seen when part (H, W) of the view shows something else."""
+    return found._replace(visible=found.visible & ~within(foreign, found.points))

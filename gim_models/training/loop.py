@@ -72,6 +72,8 @@ def train(
 ) -> Trained:
     """Train ``network`` (changed in place) and return the best weights by validation.
 
+    Those it starts with do not compete: a curve over video would compare unequal numbers of steps.
+
     Args:
         plan: the run.
         network: where it starts.
@@ -92,6 +94,8 @@ def train(
     reporter = Reporter(progress, log, judge, every=config.log_every)
     saver = Saver(checkpoint, every=config.validate_every)
     with _quiet(config.threads):
+        if plan.steps == 0:
+            judge.judge(0, network.to(config.device))
         trainer = _trainer(plan, [judge, reporter, saver], scratch)
         batches = ahead(replace(plan.stream, start=start), config.workers)
         resume = str(checkpoint) if start else None

@@ -86,6 +86,7 @@ class StudentModule(pl.LightningModule):
             "loss": loss.item(),
             "positive": terms.positive.mean().item(),
             "negative": terms.negative.mean().item(),
+            "impossible": terms.impossible.mean().item(),
             "matches": matches.mean().item(),
         }
         return loss

@@ -70,7 +70,8 @@ def plot_history(trained: Trained, path: Path) -> None:
                 axis.plot(known["step"], known[name], label=name.removeprefix(prefix))
         axis.set_xlabel("step")
         axis.set_title(prefix.rstrip("/"))
-        axis.legend(fontsize=7)
+        if axis.lines:
+            axis.legend(fontsize=7)
     if trained.best:
         right.axvline(trained.best["step"], color="grey", linestyle=":")
     figure.savefig(path, dpi=110, metadata={"Software": None})

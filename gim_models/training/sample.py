@@ -39,7 +39,7 @@ class Sample:
         identifier: where it came from, for error messages.
         image0, image1: (H, W, 3) at the training size.
         box0, box1: x0, y0, x1, y1 of the part of the canvas that holds image.
-        points0, points1: (N, 2) label points, empty where geometry is known.
+        points0, points1: (N, 2) label points, maybe with one end off the canvas; empty where geometry is known.
         geometry: exact geometry, or None for a labelled pair.
     """
 
@@ -51,6 +51,11 @@ class Sample:
     points0: Floats
     points1: Floats
     geometry: Geometry | None = None
+
+    @property
+    def whole_labels(self) -> int:
+        """How many labels have both ends on the canvas."""
+        return int((inside(self.points0, self.box0) & inside(self.points1, self.box1)).sum())
 
 
 @dataclass(frozen=True)
@@ -128,7 +133,7 @@ class Batch:
         identifiers: where they came from.
         images: (2B, 3, H, W) uint8, all images 0 and then all images 1.
         boxes: (2B, 4).
-        points0, points1: label points (N_b, 2), empty where geometry is known.
+        points0, points1: label points (N_b, 2), maybe off the canvas, empty where geometry is known.
         exact: (B,) bool, where geometry is known; the rest of the fields are meaningless elsewhere.
         depths: (2B, H, W).
         K: (2B, 3, 3).

@@ -77,7 +77,7 @@ class VideoSource:
         """The pair of one row of the index."""
         label, images = self.index.label(row), self.index.images(row)
         sample = _labelled(f"video row {row}", images, label, self.size, place(rng, self.zoom), place(rng, self.zoom))
-        if len(sample.points0) < _FEWEST:
+        if sample.whole_labels < _FEWEST:
             whole = [_whole(image, self.size) for image in images]
             sample = _labelled(sample.identifier, images, label, self.size, *whole)
         return sample
@@ -183,7 +183,7 @@ def _labelled(
 ) -> Sample:
     a, b = fit(images[0], size, place0), fit(images[1], size, place1)
     points0, points1 = _ends(label, a.A, b.A)
-    keep = inside(points0, a.box) & inside(points1, b.box)
+    keep = inside(points0, a.box) | inside(points1, b.box)
     return Sample(name, a.image, b.image, a.box, b.box, points0[keep], points1[keep])  # type: ignore[arg-type]
 
 

@@ -34,7 +34,7 @@ from gim_models.training.sources import (
 from gim_models.training.stream import BatchStream
 
 EXPERIMENT = "gim"
-_GENTLE = 0.1
+_GENTLE = 0.2
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,9 @@ class Supply:
 
 
 def make_base_model(job: Job) -> Summary:
-    """Stage ``base_model``: a student trained on exact ground truth only.
+    """Stage ``base_model``: the student before any video, trained on exact ground truth only.
+
+    Published weights are that already (their authors trained them on posed data), so they are taken as they are.
 
     Raises:
         BadInput: there are no worlds.
@@ -65,7 +67,8 @@ def make_base_model(job: Job) -> Summary:
     config: TrainConfig = job.params["train"]
     student = job.params["study"].student(job.unit)
     supply = truth_supply(job, config)
-    plan = _plan(config, supply, config.base_steps, config.base_learning_rate * gentleness(student))
+    steps = 0 if student.init == "published" else config.base_steps
+    plan = _plan(config, supply, steps, config.base_learning_rate)
     return _train(job, plan, student, starting_network(student, config.seed), f"{student.name}-base", budget=0.0)
 
 

@@ -1,7 +1,8 @@
 """What is known about each keypoint of a pair: its match, that it has none, or nothing (GIM.md 3.3, its bugs fixed).
 
 Exact geometry knows matches (below 3 px both ways) and non-matches (nothing within 5 px, out of view, occluded).
-Labels know matches; what they do not cover is unknown and never a negative.
+Labels know matches, and rule out partners far from where the labels around a keypoint go; what they do not cover is
+unknown and never a negative.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import torch
 from torch import Tensor
 
 from gim_models.training.augment import move_points
+from gim_models.training.surroundings import ruled_out
 
 UNMATCHED = -1
 UNKNOWN = -2
@@ -25,10 +27,12 @@ class Targets(NamedTuple):
     Attributes:
         match0: (B, M) int64, the keypoint of image 1, or ``UNMATCHED``, or ``UNKNOWN``.
         match1: (B, N) int64, the same from the other side.
+        impossible: (B, M, N) bool, pairs known not to match.
     """
 
     match0: Tensor
     match1: Tensor
+    impossible: Tensor
 
 
 class Transfer(NamedTuple):
@@ -102,17 +106,42 @@ def exact_targets(
     match0, match1 = _mutual(worst, positive)
     alone0 = forth.known & (~forth.visible | (d01.min(1).values > negative)) & (match0 < 0)
     alone1 = back.known & (~back.visible | (d10.min(0).values > negative)) & (match1 < 0)
-    return Targets(match0.masked_fill(alone0, UNMATCHED)[None], match1.masked_fill(alone1, UNMATCHED)[None])
+    apart = (forth.known[:, None] & (d01 > negative)) | (back.known[None] & (d10 > negative))
+    match0, match1 = match0.masked_fill(alone0, UNMATCHED), match1.masked_fill(alone1, UNMATCHED)
+    return Targets(match0[None], match1[None], apart[None])
 
 
-def label_targets(points0: Tensor, points1: Tensor, labels0: Tensor, labels1: Tensor, *, snap: float) -> Targets:
-    """Matches from labels, for one pair: keypoints that lie at the two ends of one label, mutually nearest.
+class Labels(NamedTuple):
+    """The ends of the labels of one pair, in its views.
+
+    Attributes:
+        points0, points1: (L, 2).
+        seen0, seen1: (L,) bool, whether the view shows the end: it may lie outside the frame, or under something.
+    """
+
+    points0: Tensor
+    points1: Tensor
+    seen0: Tensor
+    seen1: Tensor
+
+    def whole(self) -> tuple[Tensor, Tensor]:
+        """Those with both ends in view: (L', 2), (L', 2)."""
+        both = self.seen0 & self.seen1
+        return self.points0[both], self.points1[both]
+
+
+def label_targets(points0: Tensor, points1: Tensor, labels: Labels, *, snap: float) -> Targets:
+    """Matches and non-matches from labels, for one pair.
+
+    Keypoints at the two ends of one label match if they are mutually nearest. A keypoint at a label of which the other
+    view does not show the other end has no match; nor has one of which every partner is ruled out.
 
     Args:
         points0, points1: (M, 2), (N, 2) keypoints.
-        labels0, labels1: (L, 2) ends of the labels in the views.
+        labels: what is known.
         snap: largest distance of a keypoint from a label's end, pixels.
     """
+    labels0, labels1 = labels.whole()
     match0 = torch.full((len(points0),), UNKNOWN, dtype=torch.long, device=points0.device)
     match1 = torch.full((len(points1),), UNKNOWN, dtype=torch.long, device=points1.device)
     if len(labels0):
@@ -121,7 +150,24 @@ def label_targets(points0: Tensor, points1: Tensor, labels0: Tensor, labels1: Te
         both = (taken0 >= 0) & (taken1 >= 0)
         match0[taken0[both]] = taken1[both]
         match1[taken1[both]] = taken0[both]
-    return Targets(match0[None], match1[None])
+    apart = ruled_out(points0, points1, labels0, labels1)
+    lost0 = near(points0, labels.points0[labels.seen0 & ~labels.seen1], snap)
+    lost1 = near(points1, labels.points1[labels.seen1 & ~labels.seen0], snap)
+    match0 = match0.masked_fill((match0 < 0) & (apart.all(1) | lost0), UNMATCHED)
+    match1 = match1.masked_fill((match1 < 0) & (apart.all(0) | lost1), UNMATCHED)
+    return Targets(match0[None], match1[None], apart[None])
+
+
+def without_strangers(targets: Targets, foreign0: Tensor, foreign1: Tensor) -> Targets:
+    """Targets of one pair in which keypoints (M,), (N,) that show another scene match nothing."""
+    match0 = targets.match0.masked_fill(foreign0, UNMATCHED)
+    match1 = targets.match1.masked_fill(foreign1, UNMATCHED)
+    return Targets(match0, match1, targets.impossible | foreign0[:, None] | foreign1)
+
+
+def near(points: Tensor, others: Tensor, limit: float) -> Tensor:
+    """Which of (N, 2) points have one of (L, 2) others within ``limit``."""
+    return (torch.cdist(points, others) < limit).any(1)
 
 
 def _mutual(distances: Tensor, limit: float) -> tuple[Tensor, Tensor]:

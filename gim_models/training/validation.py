@@ -1,7 +1,8 @@
-"""How good a student is on held-out pairs: true pose AUC where geometry is known, recall of labels where it is not."""
+"""How good a student is on held-out pairs: true pose AUC where geometry is known, F1 against the labels elsewhere."""
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 
 import numpy as np
@@ -17,6 +18,7 @@ from gim_models.training.augment import plain
 from gim_models.training.config import TrainConfig
 from gim_models.training.features import Supervised, supervise
 from gim_models.training.sample import Batch
+from gim_models.training.supervision import UNMATCHED, Targets
 
 _MIN_CONFIDENCE = 0.1
 _MIN_MATCHES = 5
@@ -35,21 +37,25 @@ def validate(
         config: the recipe; no label points are inserted here.
 
     Returns:
-        ``val/auc_5deg``, ``val/auc_10deg`` in [0, 1] where there are posed pairs, ``val/recall`` (share of true matches
-        found) for those and ``val/video_recall`` for labelled ones, ``val/score``: the mean of what decides.
+        ``val/auc_5deg``, ``val/auc_10deg`` in [0, 1] where there are posed pairs; for those ``val/recall`` (share of
+        known matches found), ``val/precision`` (share of found matches that nothing known contradicts) and ``val/f1``,
+        for labelled ones ``val/video_recall`` and so on; ``val/score``: the mean of what decides, AUC@10 and
+        ``val/video_recall``.
     """
     detected = config.model_copy(update={"inserted": 0.0})
     errors: list[float] = []
-    recalls: dict[str, list[float]] = {"val/recall": [], "val/video_recall": []}
+    shares: dict[str, list[float]] = defaultdict(list)
     for batch in batches:
         known = supervise(batch, plain(batch), extractor, detected, torch.Generator())
         scores = network.assignment(network.layers(known.side0, known.side1))
         found = filter_matches(scores, _MIN_CONFIDENCE)[0]
         exact = bool(batch.exact[0])
-        recalls["val/recall" if exact else "val/video_recall"] += _recall(found, known.targets.match0)
+        kind = "val/" if exact else "val/video_"
+        for name, values in _shares(found, known.targets).items():
+            shares[kind + name] += values
         if exact:
             errors += [_pose_error(batch, known, found, b) for b in range(len(batch))]
-    metrics = {name: float(np.mean(values)) for name, values in recalls.items() if values}
+    metrics = {name: float(np.mean(values)) for name, values in shares.items() if values}
     if errors:
         metrics |= {f"val/auc_{limit}deg": pose_auc(np.array(errors), limit) for limit in (5, 10)}
     deciding = [metrics[name] for name in ("val/auc_10deg", "val/video_recall") if name in metrics]
@@ -90,6 +96,15 @@ def _camera(K: Tensor, size: torch.Size) -> dict[str, object]:
     return {"model": "PINHOLE", "width": size[1], "height": size[0], "params": params}
 
 
-def _recall(found: Tensor, truth: Tensor) -> list[float]:
-    right = ((found == truth) & (truth >= 0)).sum(1)
-    return [float(r) / float(n) for r, n in zip(right, (truth >= 0).sum(1), strict=True) if n]
+def _shares(found: Tensor, known: Targets) -> dict[str, list[float]]:
+    """Recall, precision and F1 of every pair in which they mean something."""
+    matched, some = known.match0 >= 0, found >= 0
+    contradicted = known.impossible.gather(2, found.clamp(min=0)[..., None]).squeeze(2)
+    right = (some & matched & (found == known.match0)).sum(1).tolist()
+    wrong = (some & (contradicted | (matched & (found != known.match0)) | (known.match0 == UNMATCHED))).sum(1).tolist()
+    matches, finds = matched.sum(1).tolist(), some.sum(1).tolist()
+    return {
+        "recall": [r / n for r, n in zip(right, matches, strict=True) if n],
+        "precision": [1 - w / n for w, n in zip(wrong, finds, strict=True) if n],
+        "f1": [2 * r / (r + w + n) for r, w, n in zip(right, wrong, matches, strict=True) if n],
+    }

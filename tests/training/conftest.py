@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 from planted_pairs import SIZE, STILL
 
 from gim_data.errors import GimError
+from gim_data.synthetic.correspondence import project
+from gim_data.synthetic.render import open_world
 from gim_models.sparse.xfeat import published_xfeat
 from gim_models.training.config import TrainConfig
 
@@ -37,3 +40,13 @@ def small():
         workers=0,
         threads=1,
     )
+
+
+@pytest.fixture(scope="session", params=["street", "room", "terrain", "objects"])
+def world_pair(request) -> tuple[torch.Tensor, torch.Tensor]:
+    """True matches between two views of a world: (N, 2) pixels of a 320 x 240 image, and where they are seen again."""
+    world = open_world(f"{request.param}?seed=3&width=320&height=240")
+    views = world.render(1.0), world.render(2.0)
+    points = np.random.default_rng(0).uniform([0, 0], [319, 239], (1500, 2))
+    there, visible = project(*views, points)
+    return tuple(torch.from_numpy(p[visible].astype(np.float32)) for p in (points, there))

@@ -117,7 +117,8 @@ def test_too_many_labels_are_thinned_without_a_preference_for_the_left(extractor
 
     labels = torch.cartesian_prod(torch.arange(0.0, 1000), torch.tensor([0.0, 50]))
     far = torch.full((96, 2), -500.0)
-    new0, _ = insert_labels(far, far, labels, labels, small, torch.Generator().manual_seed(0))
+    half = small.model_copy(update={"inserted": 0.5})
+    new0, _ = insert_labels(far, far, labels, labels, half, torch.Generator().manual_seed(0))
     x = new0[48:, 0]
     assert 350 < x.mean() < 650
     assert x.max() > 800

@@ -12,10 +12,12 @@ from gim_models.training.supervision import (
     UNKNOWN,
     UNMATCHED,
     Camera,
+    Labels,
     Targets,
     exact_targets,
     label_targets,
     transfer,
+    without_strangers,
 )
 
 K = torch.tensor([[100.0, 0, 63.5], [0, 100, 47.5], [0, 0, 1]])
@@ -94,6 +96,11 @@ def test_between_the_two_limits_nothing_is_claimed():
     assert found.match1[0].tolist() == [0, UNKNOWN, UNMATCHED]
 
 
+def in_view(points0, points1):
+    seen = torch.ones(len(points0), dtype=torch.bool)
+    return Labels(points0, points1, seen, seen)
+
+
 def test_labels_claim_matches_and_nothing_else():
     points0 = torch.tensor([[10.0, 10], [50, 50], [80, 20]])
     points1 = torch.tensor([[82.0, 21], [11, 10], [5, 70]])
@@ -101,20 +108,37 @@ def test_labels_claim_matches_and_nothing_else():
         torch.tensor([[10.5, 10], [80.2, 20], [50, 50]]),
         torch.tensor([[11.0, 10.4], [82, 21], [40, 40]]),
     )
-    found = label_targets(points0, points1, labels0, labels1, snap=2)
+    found = label_targets(points0, points1, in_view(labels0, labels1), snap=2)
     assert found.match0[0].tolist() == [1, UNKNOWN, 0]
     assert found.match1[0].tolist() == [2, 0, UNKNOWN]
 
 
 def test_without_labels_all_is_unknown():
     none = torch.zeros(0, 2)
-    found = label_targets(grid(0), grid(1), none, none, snap=2)
+    found = label_targets(grid(0), grid(1), in_view(none, none), snap=2)
     assert (found.match0 == UNKNOWN).all()
     assert (found.match1 == UNKNOWN).all()
 
 
-def targets(match0, match1):
-    return Targets(torch.tensor([match0]), torch.tensor([match1]))
+def test_a_keypoint_whose_label_leaves_the_view_has_no_match():
+    ends0, ends1 = torch.tensor([[10.0, 10], [50, 50]]), torch.tensor([[11.0, 10], [-30, 50]])
+    labels = Labels(ends0, ends1, torch.tensor([True, True]), torch.tensor([True, False]))
+    found = label_targets(ends0, torch.tensor([[11.0, 10], [52, 50]]), labels, snap=2)
+    assert found.match0[0].tolist() == [0, UNMATCHED]
+    assert found.match1[0].tolist() == [0, UNKNOWN]
+
+
+def test_what_shows_another_scene_matches_nothing():
+    found = without_strangers(targets([0, 1, UNKNOWN], [0, 1]), torch.tensor([False, True, True]), torch.zeros(2) > 0)
+    assert found.match0[0].tolist() == [0, UNMATCHED, UNMATCHED]
+    assert found.impossible[0].tolist() == [[False, False], [True, True], [True, True]]
+
+
+def targets(match0, match1, impossible=()):
+    apart = torch.zeros(1, len(match0), len(match1), dtype=torch.bool)
+    for row, column in impossible:
+        apart[0, row, column] = True
+    return Targets(torch.tensor([match0]), torch.tensor([match1]), apart)
 
 
 def test_the_loss_is_the_likelihood_of_what_is_known():
@@ -123,6 +147,7 @@ def test_the_loss_is_the_likelihood_of_what_is_known():
     assert np.isclose(terms.positive.item(), -np.log(0.5))
     assert np.isclose(terms.negative.item(), -np.log(0.25))
     assert np.isclose(terms.total.item(), (terms.positive + terms.negative).item() / 2)
+    assert terms.impossible.item() == 0
 
 
 def test_unknown_keypoints_bring_no_loss():
@@ -132,3 +157,25 @@ def test_unknown_keypoints_bring_no_loss():
     terms.total.sum().backward()
     assert scores.grad is not None
     assert (scores.grad == 0).all()
+
+
+def test_an_unknown_keypoint_pays_for_what_it_gives_to_impossible_partners_only():
+    scores = torch.log(torch.tensor([[[0.5, 0.1, 0.4], [0.2, 0.3, 0.25], [0.3, 0.8, 1.0]]]))
+    terms = assignment_loss(scores, targets([0, UNKNOWN], [0, UNKNOWN], [(1, 0), (0, 1)]))
+    assert np.isclose(terms.impossible.item(), -(np.log(1 - 0.2) + np.log(1 - 0.1)) / 2)
+    assert np.isclose(terms.total.item(), (terms.positive + terms.impossible).item() / 2)
+
+
+def test_a_match_that_is_surely_wrong_still_has_a_finite_loss():
+    scores = torch.tensor([[[0.0, -50.0], [-50.0, 0.0]]])
+    assert torch.isfinite(assignment_loss(scores, targets([UNKNOWN], [UNKNOWN], [(0, 0)])).total).all()
+
+
+def test_exact_geometry_tells_which_pairs_cannot_match():
+    camera = Camera(FLAT, K, EYE)
+    points0 = torch.tensor([[30.0, 30], [60, 30]])
+    points1 = points0 + torch.tensor([[4.0, 0], [4, 0]])
+    forth, back = (transfer(p, camera, camera, torch.eye(4)) for p in (points0, points1))
+    found = exact_targets(points0, points1, forth, back, positive=3, negative=5)
+    assert (found.match0 == UNKNOWN).all()
+    assert found.impossible[0].tolist() == [[False, True], [True, False]]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 from planted_pairs import STILL
 
 from gim_data.dataset import DatasetConfig, make_dataset
@@ -14,8 +15,9 @@ from gim_data.synthetic.config import SyntheticConfig
 from gim_data.synthetic.truth import TruthStore, make_world
 from gim_data.types import PairLabel
 from gim_data.video.framestore import StoredFrame, write_frames
+from gim_models.sparse.lightglue import published_glue
 from gim_models.sparse.matcher import load_student
-from gim_models.training.config import StudyConfig, TrainConfig
+from gim_models.training.config import Student, StudyConfig, TrainConfig
 from gim_models.training.stages import make_base_model, make_model
 
 SYNTHETIC = SyntheticConfig(worlds=1, scenes=("room",), frames=12, width=160, height=128, seconds=6)
@@ -68,6 +70,16 @@ def test_base_then_models_at_two_budgets(tmp_path, extractor):
     header = (full.out / "training.csv").read_text().splitlines()[0]
     assert header.startswith("step,train/loss")
     assert load_student(full.out).network.shape == load_student(base.out).network.shape
+
+
+@pytest.mark.slow
+def test_published_weights_are_a_base_as_they_are(tmp_path, extractor):
+    make_world(made := job(tmp_path, "worlds", "room-0", {}))
+    study = StudyConfig(students=(Student(init="published"),))
+    base = job(tmp_path, "base_model", "lightglue", {"worlds": {"room-0": made.out}}, study=study)
+    assert make_base_model(base)["steps"] == 0
+    ours, theirs = load_student(base.out).network.state_dict(), published_glue().state_dict()
+    assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
 
 
 def test_without_worlds_there_is_no_base(tmp_path):
