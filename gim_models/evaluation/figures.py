@@ -37,7 +37,7 @@ def draw_scaling(path: Path, rows: Sequence[Row], note: str) -> None:
     for colour, row in zip(_BASELINES, (row for row in rows if not row.student), strict=False):
         ours.axhline(row.auc[0].value, color=colour, linestyle="--", linewidth=1.2, label=row.name)
     ours.set(xlabel="minutes of video", ylabel="mean AUC@5°, %", title=note)
-    ours.legend(frameon=False, fontsize=8)
+    ours.legend(frameon=False, fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=3)
     for name, curve in PUBLISHED_CURVES.items():
         theirs.plot(*zip(*curve, strict=True), "o-", markersize=4, label=name, alpha=0.75)
     theirs.set(xlabel="hours of video", ylabel="mean ZEB AUC@5°, %", title="published by GIM, on ZEB (reference)")

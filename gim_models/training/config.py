@@ -13,65 +13,59 @@ from gim_data.stage import Params, Section
 
 
 class Student(BaseModel):
-    """One model to train.
-
-    Attributes:
-        name: first half of its keys.
-        arch: the architecture.
-        init: ``scratch``, or ``published`` to start from the weights its authors released (as GIM does for LightGlue).
-    """
+    """One model to train."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    name: str = Field(default="lightglue", pattern=r"^[a-z][a-z0-9_]*$")
-    arch: Literal["lightglue"] = "lightglue"
-    init: Literal["scratch", "published"] = "scratch"
+    name: str = Field(default="lightglue", pattern=r"^[a-z][a-z0-9_]*$", description="first half of its models' keys")
+    arch: Literal["lightglue"] = Field(default="lightglue", description="its architecture")
+    init: Literal["scratch", "published"] = Field(
+        default="scratch",
+        description="scratch: trained on exact ground truth first; published: from the weights its authors released, "
+        "as GIM does for LightGlue",
+    )
 
 
 class Mix(BaseModel):
-    """How many of a batch's pairs come from where, relative to each other; video parts count only where there is video.
-
-    Attributes:
-        truth: posed pairs of the synthetic worlds, with exact depth.
-        truth_warp: a world's frame and its own homography, exact too.
-        video: labelled pairs of the videos.
-        video_warp: a video frame and its own homography: exact truth in the look of real images.
-    """
+    """How many of a batch's pairs come from where, relative to each other; video counts only where there is any."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    truth: float = Field(default=1.0, ge=0)
-    truth_warp: float = Field(default=0.5, ge=0)
-    video: float = Field(default=2.0, ge=0)
-    video_warp: float = Field(default=0.5, ge=0)
+    truth: float = Field(default=1.0, ge=0, description="posed pairs of the synthetic worlds, with exact depth")
+    truth_warp: float = Field(default=0.5, ge=0, description="a world's frame and its own homography, exact too")
+    video: float = Field(default=2.0, ge=0, description="labelled pairs of the videos")
+    video_warp: float = Field(
+        default=0.5, ge=0, description="a video frame and its own homography: exact truth in the look of real images"
+    )
 
 
 class AugmentConfig(BaseModel):
-    """Ranges of the random changes made to every training pair (GIM.md 3.2).
-
-    Attributes:
-        zoom: range of the scale that images are fitted by, where 1 covers the training size exactly.
-        geometric: probability that image 1 is warped.
-        perspective: how far corners move, as a share of width and height.
-        rotation: degrees to either side; GIM turns by 180, which costs upright footage its sense of up.
-        photometric: probability that an image's light is changed.
-        dark: probability that the change is a strong darkening.
-        blur: probability of a Gaussian blur.
-        occlusion: probability that a piece of another scene covers part of an image.
-        noise: largest standard deviation of added noise, in units of the full range.
-    """
+    """Ranges of the random changes made to every training pair (GIM.md 3.2)."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    zoom: tuple[float, float] = (0.8, 1.3)
-    geometric: float = Field(default=0.7, ge=0, le=1)
-    perspective: float = Field(default=0.15, ge=0, le=0.25)
-    rotation: float = Field(default=15.0, ge=0, le=180)
-    photometric: float = Field(default=0.5, ge=0, le=1)
-    dark: float = Field(default=0.25, ge=0, le=1)
-    blur: float = Field(default=0.15, ge=0, le=1)
-    occlusion: float = Field(default=0.4, ge=0, le=1)
-    noise: float = Field(default=0.02, ge=0, le=0.2)
+    zoom: tuple[float, float] = Field(
+        default=(0.8, 1.3), description="range of the scale images are fitted by; 1 covers the training size exactly"
+    )
+    geometric: float = Field(default=0.7, ge=0, le=1, description="probability that image 1 is warped")
+    perspective: float = Field(
+        default=0.15, ge=0, le=0.25, description="how far corners move, as a share of width and height"
+    )
+    rotation: float = Field(
+        default=15.0,
+        ge=0,
+        le=180,
+        description="degrees to either side; GIM turns by 180, which costs upright footage its sense of up",
+    )
+    photometric: float = Field(default=0.5, ge=0, le=1, description="probability that an image's light is changed")
+    dark: float = Field(default=0.25, ge=0, le=1, description="probability that the change is a strong darkening")
+    blur: float = Field(default=0.15, ge=0, le=1, description="probability of a Gaussian blur")
+    occlusion: float = Field(
+        default=0.4, ge=0, le=1, description="probability that a piece of another scene covers part of an image"
+    )
+    noise: float = Field(
+        default=0.02, ge=0, le=0.2, description="largest standard deviation of added noise, 1 being the full range"
+    )
 
     @model_validator(mode="after")
     def _ordered(self) -> AugmentConfig:
@@ -83,17 +77,19 @@ class AugmentConfig(BaseModel):
 class TrainConfig(Section):
     """The recipe. Every budget takes the same number of steps, so that the curve isolates data."""
 
-    seed: int = Field(default=0, ge=0)
+    seed: int = Field(default=0, ge=0, description="of everything drawn in training")
     base_steps: int = Field(default=600, ge=1, description="optimizer steps of the base stage, on exact ground truth")
     steps: int = Field(default=600, ge=1, description="optimizer steps of the model stage, at every budget")
     batch: int = Field(default=4, ge=1, description="pairs per optimizer step")
     image_size: tuple[int, int] = Field(default=(480, 352), description="width and height that images are fitted to")
     keypoints: int = Field(default=512, ge=16, description="keypoints per image in training")
-    learning_rate: float = Field(default=5e-4, gt=0)
-    base_learning_rate: float = Field(default=1e-3, gt=0)
+    learning_rate: float = Field(
+        default=5e-4, gt=0, description="peak rate of the model stage; published weights take a fifth of it"
+    )
+    base_learning_rate: float = Field(default=1e-3, gt=0, description="peak rate of the base stage")
     final_rate: float = Field(default=0.05, ge=0, le=1, description="share of the learning rate left at the last step")
     warmup: int = Field(default=50, ge=0, description="steps of linear warm-up")
-    weight_decay: float = Field(default=0.01, ge=0)
+    weight_decay: float = Field(default=0.01, ge=0, description="of AdamW")
     ema: float = Field(default=0.99, ge=0, lt=1, description="decay of the averaged weights, which are what is kept")
     clip: float = Field(default=1.0, gt=0, description="largest gradient norm")
     deep: float = Field(default=0.3, ge=0, description="weight of the loss read out after one random earlier layer")
@@ -105,11 +101,11 @@ class TrainConfig(Section):
     inserted: float = Field(
         default=0.15, ge=0, le=1, description="largest share of keypoints that are label points themselves"
     )
-    mix: Mix = Mix()
-    augment: AugmentConfig = AugmentConfig()
+    mix: Mix = Field(default=Mix(), description="where pairs come from")
+    augment: AugmentConfig = Field(default=AugmentConfig(), description="random changes to every pair")
     validate_every: int = Field(default=100, ge=1, description="steps between validations; the best one is kept")
     validation_pairs: int = Field(default=32, ge=1, description="held-out pairs of each kind")
-    log_every: int = Field(default=10, ge=1, exclude=True)
+    log_every: int = Field(default=10, ge=1, exclude=True, description="steps between reports")
     max_keypoints: int = Field(default=2048, ge=16, description="keypoints per image when the student is used")
     workers: int = Field(default=1, ge=0, exclude=True, description="processes that read and fit images")
     threads: int = Field(default=2, ge=1, exclude=True, description="CPU threads of the optimizer")
@@ -130,7 +126,7 @@ class TrainConfig(Section):
 class StudyConfig(Section):
     """What is compared: apart from the recipe, so that a budget more leaves the trained models as they are."""
 
-    students: tuple[Student, ...] = Field(default=(Student(),), min_length=1)
+    students: tuple[Student, ...] = Field(default=(Student(),), min_length=1, description="what is trained")
     budgets: tuple[float, ...] = Field(
         default=(0.0, 0.25, 0.5, 1.0), description="shares of the corpus, in whole percent"
     )
