@@ -21,6 +21,7 @@ from gim_data.types import Floats
 
 FIELDS = ("origin", "links", "votes", "support", "confidence", "places")
 _HOP_WEIGHT = 256.0
+_NOWHERE = np.iinfo(np.int32).max
 
 
 @dataclass(frozen=True)
@@ -134,41 +135,25 @@ def _with_start(table: Table, positions: Floats) -> Table:
 
 def _step(routes: list[tuple[Table, Links]], starts: int, nodes: int, link: Link, rules: ChainRules) -> Table:
     """The table of a frame from those it is linked with."""
-    candidates = [c for table, links in routes for c in _candidates(table, links, starts, link, rules)]
-    if not candidates or not starts:
+    if not routes or not starts:
         return _empty(starts, nodes)
-    origin = np.stack([c.origin for c in candidates])  # (K, S, N)
-    votes = np.stack([c.votes for c in candidates]).astype(np.int32)
-    score = np.zeros(origin.shape, np.int32)
-    for k in range(len(origin)):
-        score[k] = np.where(origin == origin[k], votes, 0).sum(axis=0)
-    score[origin < 0] = 0
-    hops = np.stack([c.links for c in candidates])
-    winner = (score * _HOP_WEIGHT - hops).argmax(axis=0)[None]  # most support, then fewest hops
-    chosen = np.take_along_axis(origin, winner, 0)
-    support = np.take_along_axis(score, winner, 0)[0]
-    rival = np.where(origin != chosen, score, 0).max(axis=0)
-    places = np.stack([c.places for c in candidates])
-    place = np.take_along_axis(places, winner[..., None], 0)
-    agree = origin == chosen
-    spread = np.where(agree, np.abs(places - place).max(axis=-1), 0).max(axis=0)
-    good = (support > rival) & (spread <= rules.cycle_px)
-    best_votes = np.where(agree, np.stack([c.weakest for c in candidates]), 0).max(axis=0)
-    confidence = np.where(agree, np.stack([c.confidence for c in candidates]), 0).max(axis=0)
-    table = Table(
-        np.where(good, chosen[0], -1).astype(np.int32),
-        np.take_along_axis(hops, winner, 0)[0],
-        best_votes.astype(np.uint8),
-        support.clip(0, 255).astype(np.uint8),
-        confidence,
-        place[0],
-    )
-    return _one_to_one(table)
+    ballot = _Ballot.of(len(routes) * SLOTS, starts, nodes)
+    for r, (table, links) in enumerate(routes):
+        for slot in range(SLOTS):
+            ballot.fill(r * SLOTS + slot, slot, table, links, link, rules)
+    winner, support, rival = ballot.count()
+    return _one_to_one(ballot.table(winner, support, rival, rules.cycle_px))
 
 
 @dataclass(frozen=True)
-class _Candidate:
-    """What one slot of one route proposes, (S, N) each; ``votes`` of the last link, ``weakest`` of the whole way."""
+class _Ballot:
+    """What ``K`` candidates, one a route and slot, propose for ``S`` start frames and ``N`` nodes.
+
+    Attributes:
+        origin, links, votes, confidence, places: as in ``Table``, with K in front; -1, 255 and 0 where there is none.
+            ``votes`` are those of the last link.
+        weakest: (K, S, N) uint8 votes of the weakest link of the whole way.
+    """
 
     origin: Ids
     links: NDArray[np.uint8]
@@ -177,39 +162,80 @@ class _Candidate:
     confidence: Floats
     places: Floats
 
-
-def _candidates(table: Table, links: Links, starts: int, link: Link, rules: ChainRules) -> Iterator[_Candidate]:
-    rows = len(table.origin)
-    for slot in range(SLOTS):
-        node0 = links.node0[slot]
-        linked = node0 >= 0
-        if not linked.any():
-            continue
-        hops = table.links[:, node0]
-        usable = linked & (hops < rules.max_links) & (table.origin[:, node0] >= 0)
-        votes = np.where(usable, links.votes[slot], 0).astype(np.uint8)
-        found = _Candidate(
-            np.where(usable, table.origin[:, node0], -1),
-            np.where(usable, hops + 1, 255).astype(np.uint8),
-            votes,
-            np.minimum(votes, table.votes[:, node0]),
-            np.where(usable, np.minimum(links.confidence[slot], table.confidence[:, node0]), 0).astype(np.float32),
-            link.advance(table.places[:, node0], links.observed0[slot], links.observed1[slot]),
+    @classmethod
+    def of(cls, candidates: int, starts: int, nodes: int) -> _Ballot:
+        """An empty one."""
+        shape = (candidates, starts, nodes)
+        none, nothing = np.full(shape, -1, np.int32), np.zeros(shape, np.float32)
+        few = np.full(shape, 255, np.uint8)
+        return cls(
+            none, few, np.zeros(shape, np.uint8), np.zeros(shape, np.uint8), nothing, np.zeros((*shape, 2), np.float32)
         )
-        yield _padded(found, starts - rows)
 
-
-def _padded(found: _Candidate, rows: int) -> _Candidate:
-    """With empty rows for the start frames that came after this route's earlier frame."""
-    if rows == 0:
-        return found
-    fill = (-1, 255, 0, 0, 0, 0)
-    return _Candidate(
-        *(
-            np.concatenate([a, np.full((rows, *a.shape[1:]), value, a.dtype)])
-            for a, value in zip(found.__dict__.values(), fill, strict=True)
+    def fill(self, k: int, slot: int, table: Table, links: Links, link: Link, rules: ChainRules) -> None:
+        """Let every track of ``table`` go along one slot of the links; only the nodes that are linked are touched."""
+        to = np.flatnonzero(links.node0[slot] >= 0)
+        via, rows = links.node0[slot, to], len(table.origin)
+        origin, hops = table.origin[:, via], table.links[:, via]
+        usable = (origin >= 0) & (hops < rules.max_links)
+        votes = np.where(usable, links.votes[slot, to], 0).astype(np.uint8)
+        confidence = np.minimum(links.confidence[slot, to], table.confidence[:, via])
+        self.origin[k, :rows][:, to] = np.where(usable, origin, -1)
+        self.links[k, :rows][:, to] = np.where(usable, hops + 1, 255)
+        self.votes[k, :rows][:, to] = votes
+        self.weakest[k, :rows][:, to] = np.minimum(votes, table.votes[:, via])
+        self.confidence[k, :rows][:, to] = np.where(usable, confidence, 0)
+        self.places[k, :rows][:, to] = link.advance(
+            table.places[:, via], links.observed0[slot, to], links.observed1[slot, to]
         )
-    )
+
+    def count(self) -> tuple[NDArray[np.intp], NDArray[np.int32], NDArray[np.int32]]:
+        """(S, N) the winning candidate, the votes for its origin, and the most that another origin has.
+
+        Most nodes are of one mind, and need no counting; the others are looked at one by one.
+        """
+        winner = self.links.argmin(axis=0)
+        support = self.votes.sum(axis=0, dtype=np.int32)
+        rival = np.zeros_like(support)
+        lowest = np.where(self.origin < 0, np.int32(_NOWHERE), self.origin).min(axis=0)
+        contested = (lowest != _NOWHERE) & (lowest != self.origin.max(axis=0))
+        parts = (self.origin[:, contested], self.votes[:, contested], self.links[:, contested])
+        winner[contested], support[contested], rival[contested] = _elect(*parts)
+        return winner, support, rival
+
+    def table(
+        self, winner: NDArray[np.intp], support: NDArray[np.int32], rival: NDArray[np.int32], cycle_px: float
+    ) -> Table:
+        """What was elected, where it has more votes than its rival and its routes end within ``cycle_px``."""
+        chosen = np.take_along_axis(self.origin, winner[None], 0)[0]
+        place = np.take_along_axis(self.places, winner[None, ..., None], 0)[0]
+        agree = (self.origin == chosen) & (chosen >= 0)
+        spread = np.zeros(chosen.shape, np.float32)
+        for one, there in zip(self.places, agree, strict=True):
+            np.maximum(spread, np.where(there, np.abs(one - place).max(axis=-1), 0), out=spread)
+        good = (support > rival) & (spread <= cycle_px)
+        return Table(
+            np.where(good, chosen, -1).astype(np.int32),
+            np.take_along_axis(self.links, winner[None], 0)[0],
+            np.where(agree, self.weakest, 0).max(axis=0),
+            support.clip(0, 255).astype(np.uint8),
+            np.where(agree, self.confidence, 0).max(axis=0),
+            place,
+        )
+
+
+def _elect(
+    origin: Ids, votes: NDArray[np.uint8], links: NDArray[np.uint8]
+) -> tuple[NDArray[np.intp], NDArray[np.int32], NDArray[np.int32]]:
+    """(M,) the winner of (K, M) candidates, its votes and its rival's: most votes, then fewest links."""
+    score = np.zeros(origin.shape, np.int32)
+    for k in range(len(origin)):
+        score[k] = np.where(origin == origin[k], votes, 0).sum(axis=0, dtype=np.int32)
+    score[origin < 0] = 0
+    winner = (score * _HOP_WEIGHT - links).argmax(axis=0)
+    chosen = np.take_along_axis(origin, winner[None], 0)
+    support = np.take_along_axis(score, winner[None], 0)[0]
+    return winner, support, np.where(origin != chosen, score, 0).max(axis=0)
 
 
 def _empty(starts: int, nodes: int) -> Table:

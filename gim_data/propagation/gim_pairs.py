@@ -9,6 +9,7 @@ import numpy as np
 
 from gim_data.errors import GimError
 from gim_data.files import atomic
+from gim_data.labels.folders import label_folders
 from gim_data.labels.manifest import read_manifest
 from gim_data.labels.store import LabelStore
 from gim_data.propagation.stage import PAIRS
@@ -30,13 +31,13 @@ class Exported:
     matches: int
 
 
-def label_folders(root: Path) -> list[Path]:
+def pair_folders(root: Path) -> list[Path]:
     """The folders at or below ``root`` that hold propagated pairs, one a video.
 
     Raises:
         GimError: there is none.
     """
-    found = [root] if (root / PAIRS).is_file() else sorted(path.parent for path in root.glob(f"*/{PAIRS}"))
+    found = [folder.path for folder in label_folders(root) if (folder.path / PAIRS).is_file()]
     if not found:
         raise GimError(f"{root} holds no {PAIRS}, nor does a folder in it", "name the --out of 'gim propagate'")
     return found

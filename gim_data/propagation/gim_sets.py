@@ -124,8 +124,9 @@ def read_source(each: GimSet, ids: NDArray[np.int64], size: Size) -> Source:
 
 
 def pair_file(frame0: int, frame1: int) -> str:
-    """GIM's name for a pair: numpy's own text of the two numbers, padding included."""
-    return f"{np.array([frame0, frame1])}.npy"
+    """GIM's name for a pair: numpy's own text of the two numbers, which it pads to one width."""
+    width = len(str(max(frame0, frame1)))
+    return f"[{frame0:>{width}} {frame1:>{width}}].npy"
 
 
 def direct_label(frame0: int, frame1: int, points0: Floats, points1: Floats) -> PairLabel:

@@ -11,7 +11,7 @@ from gim_data.labels.manifest import read_manifest
 from gim_data.labels.store import LabelMeta, LabelStore, quantised, write_labels
 from gim_data.propagation.config import PropagationConfig
 from gim_data.propagation.from_gim import propagate_gim
-from gim_data.propagation.gim_pairs import export_pairs, label_folders
+from gim_data.propagation.gim_pairs import export_pairs, pair_folders
 from gim_data.propagation.gim_sets import direct_label, find_sets, frame_ids, pair_file, read_source, video_size
 from gim_data.stage import Silent
 
@@ -93,7 +93,8 @@ def test_round_trip_of_one_set(tmp_path):
 
 def test_names_of_pairs_have_numpys_padding():
     assert pair_file(990, 1000) == "[ 990 1000].npy"
-    assert pair_file(10, 20) == "[10 20].npy"
+    for ends in ((10, 20), (0, 10), (99_990, 100_010)):
+        assert pair_file(*ends) == f"{np.array(ends)}.npy"
 
 
 def test_points_outside_the_frame_are_left_out(tmp_path):
@@ -191,13 +192,13 @@ def test_names_that_are_not_gims_are_errors(tmp_path, set_name, scene):
 def test_a_folder_without_sets_or_pairs_says_what_it_should_hold(tmp_path):
     with pytest.raises(GimError, match="holds no label set"):
         find_sets(tmp_path)
-    with pytest.raises(GimError, match=r"holds no pairs\.parquet"):
-        label_folders(tmp_path)
+    with pytest.raises(GimError, match="holds no label file"):
+        pair_folders(tmp_path)
 
 
 def test_a_broken_video_leaves_no_manifest_behind(imported, tmp_path):
     root, out, *_ = imported
-    assert label_folders(out.parent) == [out]
+    assert pair_folders(out.parent) == [out]
     sets = find_sets(root)[VIDEO]
     made = tmp_path / "v"
     propagate_gim(root, sets, made, CONFIG, Silent())
