@@ -11,7 +11,7 @@ import typer
 from rich.markup import escape
 
 from gim_data.errors import GimError
-from orchestration.commands import doctor, dvc, home, labels, params, propagate, results, run, status
+from orchestration.commands import doctor, dvc, home, labels, params, propagate, results, run, status, teachers
 from orchestration.commands.common import err
 
 app = typer.Typer(
@@ -47,6 +47,7 @@ app.command()(status.status)
 app.command()(params.use)
 app.command()(params.params)
 app.command()(propagate.propagate)
+app.command()(teachers.teachers)
 app.command()(results.report)
 app.command()(doctor.doctor)
 app.command()(home.init)
