@@ -100,13 +100,14 @@ def propagate(graph: MatchGraph, link: Link, rules: ChainRules) -> Iterator[Arri
     into = _incoming(graph)
     window = max((b - a for a, b in graph.links), default=1)
     cells = [cell_of(positions, graph.size) for positions in graph.positions]
+    covered = [len(np.unique(own)) for own in cells]
     starts, alive_at = np.zeros(0, np.int64), np.zeros(0, np.int64)
     tables: dict[int, Table] = {}
     for frame, positions in enumerate(graph.positions):
         routes = [(tables[a], graph.links[a, frame]) for a in into[frame] if a in tables]
         table = _step(routes, len(starts), len(positions), link, rules)
         alive = np.zeros(len(starts), bool)
-        for row, arrival in _arrivals(table, starts, frame, cells, graph, rules):
+        for row, arrival in _arrivals(table, starts, frame, cells, covered, graph, rules):
             alive[row] = True
             yield arrival
         alive_at[alive] = frame
@@ -135,24 +136,63 @@ def _with_start(table: Table, positions: Floats) -> Table:
 
 def _step(routes: list[tuple[Table, Links]], starts: int, nodes: int, link: Link, rules: ChainRules) -> Table:
     """The table of a frame from those it is linked with."""
-    if not routes or not starts:
+    parts = [_proposals(*route, slot, nodes, link, rules) for route in routes for slot in range(SLOTS)]
+    reached = np.zeros(starts * nodes, bool)
+    for part in parts:
+        reached[part.cells] = True
+    cells = np.flatnonzero(reached)
+    if not len(cells):
         return _empty(starts, nodes)
-    ballot = _Ballot.of(len(routes) * SLOTS, starts, nodes)
-    for r, (table, links) in enumerate(routes):
-        for slot in range(SLOTS):
-            ballot.fill(r * SLOTS + slot, slot, table, links, link, rules)
-    winner, support, rival = ballot.count()
-    return _one_to_one(ballot.table(winner, support, rival, rules.cycle_px))
+    ballot = _Ballot.of(parts, cells, starts * nodes)
+    return _one_to_one(ballot.table(cells, starts, nodes, rules.cycle_px))
+
+
+@dataclass(frozen=True)
+class _Proposals:
+    """What one slot of one route proposes, ``M`` tracks.
+
+    Attributes:
+        cells: (M,) ``start * nodes + node``, each once.
+        origin, links, votes, confidence, places: as in ``Table``; ``votes`` are those of the last link.
+        weakest: (M,) uint8 votes of the weakest link of the whole way.
+    """
+
+    cells: NDArray[np.int64]
+    origin: Ids
+    links: NDArray[np.uint8]
+    votes: NDArray[np.uint8]
+    weakest: NDArray[np.uint8]
+    confidence: Floats
+    places: Floats
+
+
+def _proposals(table: Table, links: Links, slot: int, nodes: int, link: Link, rules: ChainRules) -> _Proposals:
+    """Let every track of ``table`` go along one slot of the links."""
+    to = np.flatnonzero(links.node0[slot] >= 0)
+    via = links.node0[slot, to]
+    usable = (table.origin[:, via] >= 0) & (table.links[:, via] < rules.max_links)
+    start, column = np.nonzero(usable)
+    here = start * table.origin.shape[1] + via[column]
+    node = to[column]
+    votes, confidence = links.votes[slot, node], links.confidence[slot, node]
+    return _Proposals(
+        start * nodes + node,
+        table.origin.ravel()[here],
+        table.links.ravel()[here] + np.uint8(1),
+        votes,
+        np.minimum(votes, table.votes.ravel()[here]),
+        np.minimum(confidence, table.confidence.ravel()[here]),
+        link.advance(table.places.reshape(-1, 2)[here], links.observed0[slot, node], links.observed1[slot, node]),
+    )
 
 
 @dataclass(frozen=True)
 class _Ballot:
-    """What ``K`` candidates, one a route and slot, propose for ``S`` start frames and ``N`` nodes.
+    """``K`` proposals for each of ``M`` cells that any track reaches.
 
     Attributes:
-        origin, links, votes, confidence, places: as in ``Table``, with K in front; -1, 255 and 0 where there is none.
-            ``votes`` are those of the last link.
-        weakest: (K, S, N) uint8 votes of the weakest link of the whole way.
+        origin, links, votes, weakest, confidence, places: (K, M) as in ``_Proposals``; -1, 255 and 0 where there is
+            none.
     """
 
     origin: Ids
@@ -163,65 +203,59 @@ class _Ballot:
     places: Floats
 
     @classmethod
-    def of(cls, candidates: int, starts: int, nodes: int) -> _Ballot:
-        """An empty one."""
-        shape = (candidates, starts, nodes)
-        none, nothing = np.full(shape, -1, np.int32), np.zeros(shape, np.float32)
-        few = np.full(shape, 255, np.uint8)
-        return cls(
-            none, few, np.zeros(shape, np.uint8), np.zeros(shape, np.uint8), nothing, np.zeros((*shape, 2), np.float32)
+    def of(cls, parts: list[_Proposals], cells: NDArray[np.int64], most: int) -> _Ballot:
+        """Collect proposals for ``cells`` (M,) of ``most`` there are."""
+        column = np.zeros(most, np.int64)
+        column[cells] = np.arange(len(cells))
+        shape = (len(parts), len(cells))
+        ballot = cls(
+            np.full(shape, -1, np.int32),
+            np.full(shape, 255, np.uint8),
+            np.zeros(shape, np.uint8),
+            np.zeros(shape, np.uint8),
+            np.zeros(shape, np.float32),
+            np.zeros((*shape, 2), np.float32),
         )
-
-    def fill(self, k: int, slot: int, table: Table, links: Links, link: Link, rules: ChainRules) -> None:
-        """Let every track of ``table`` go along one slot of the links; only the nodes that are linked are touched."""
-        to = np.flatnonzero(links.node0[slot] >= 0)
-        via, rows = links.node0[slot, to], len(table.origin)
-        origin, hops = table.origin[:, via], table.links[:, via]
-        usable = (origin >= 0) & (hops < rules.max_links)
-        votes = np.where(usable, links.votes[slot, to], 0).astype(np.uint8)
-        confidence = np.minimum(links.confidence[slot, to], table.confidence[:, via])
-        self.origin[k, :rows][:, to] = np.where(usable, origin, -1)
-        self.links[k, :rows][:, to] = np.where(usable, hops + 1, 255)
-        self.votes[k, :rows][:, to] = votes
-        self.weakest[k, :rows][:, to] = np.minimum(votes, table.votes[:, via])
-        self.confidence[k, :rows][:, to] = np.where(usable, confidence, 0)
-        self.places[k, :rows][:, to] = link.advance(
-            table.places[:, via], links.observed0[slot, to], links.observed1[slot, to]
-        )
+        for k, part in enumerate(parts):
+            for name, values in ballot.__dict__.items():
+                values[k, column[part.cells]] = getattr(part, name)
+        return ballot
 
     def count(self) -> tuple[NDArray[np.intp], NDArray[np.int32], NDArray[np.int32]]:
-        """(S, N) the winning candidate, the votes for its origin, and the most that another origin has.
+        """(M,) the winning proposal, the votes for its origin, and the most that another origin has.
 
-        Most nodes are of one mind, and need no counting; the others are looked at one by one.
+        Most cells are of one mind, and need no counting; the others are looked at one by one.
         """
         winner = self.links.argmin(axis=0)
         support = self.votes.sum(axis=0, dtype=np.int32)
         rival = np.zeros_like(support)
         lowest = np.where(self.origin < 0, np.int32(_NOWHERE), self.origin).min(axis=0)
-        contested = (lowest != _NOWHERE) & (lowest != self.origin.max(axis=0))
+        contested = np.flatnonzero(lowest != self.origin.max(axis=0))
         parts = (self.origin[:, contested], self.votes[:, contested], self.links[:, contested])
         winner[contested], support[contested], rival[contested] = _elect(*parts)
         return winner, support, rival
 
-    def table(
-        self, winner: NDArray[np.intp], support: NDArray[np.int32], rival: NDArray[np.int32], cycle_px: float
-    ) -> Table:
+    def table(self, cells: NDArray[np.int64], starts: int, nodes: int, cycle_px: float) -> Table:
         """What was elected, where it has more votes than its rival and its routes end within ``cycle_px``."""
-        chosen = np.take_along_axis(self.origin, winner[None], 0)[0]
-        place = np.take_along_axis(self.places, winner[None, ..., None], 0)[0]
-        agree = (self.origin == chosen) & (chosen >= 0)
-        spread = np.zeros(chosen.shape, np.float32)
-        for one, there in zip(self.places, agree, strict=True):
-            np.maximum(spread, np.where(there, np.abs(one - place).max(axis=-1), 0), out=spread)
-        good = (support > rival) & (spread <= cycle_px)
-        return Table(
-            np.where(good, chosen, -1).astype(np.int32),
-            np.take_along_axis(self.links, winner[None], 0)[0],
+        winner, support, rival = self.count()
+        column = np.arange(len(cells))
+        chosen, place = self.origin[winner, column], self.places[winner, column]
+        agree = self.origin == chosen
+        spread = np.where(agree, np.abs(self.places - place).max(axis=-1), 0).max(axis=0)
+        good = np.flatnonzero((support > rival) & (spread <= cycle_px))
+        elected = (
+            chosen,
+            self.links[winner, column],
             np.where(agree, self.weakest, 0).max(axis=0),
-            support.clip(0, 255).astype(np.uint8),
+            support.clip(0, 255),
             np.where(agree, self.confidence, 0).max(axis=0),
             place,
         )
+        table = _empty(starts, nodes)
+        for name, values in zip(FIELDS, elected, strict=True):
+            whole = getattr(table, name)
+            whole.reshape(starts * nodes, *whole.shape[2:])[cells[good]] = values[good]
+        return table
 
 
 def _elect(
@@ -239,10 +273,14 @@ def _elect(
 
 
 def _empty(starts: int, nodes: int) -> Table:
-    none = np.zeros((starts, nodes), np.uint8)
-    nowhere = np.full((starts, nodes), -1, np.int32)
+    shape = (starts, nodes)
     return Table(
-        nowhere, none, none, none, np.zeros((starts, nodes), np.float32), np.zeros((starts, nodes, 2), np.float32)
+        np.full(shape, -1, np.int32),
+        np.zeros(shape, np.uint8),
+        np.zeros(shape, np.uint8),
+        np.zeros(shape, np.uint8),
+        np.zeros(shape, np.float32),
+        np.zeros((*shape, 2), np.float32),
     )
 
 
@@ -250,10 +288,12 @@ def _one_to_one(table: Table) -> Table:
     """An origin keeps the node with the most support (then the fewest hops, then the most confidence)."""
     row, node = np.nonzero(table.origin >= 0)
     origin = table.origin[row, node]
+    key = row * (int(origin.max(initial=0)) + 1) + origin
+    shared = np.flatnonzero(np.bincount(key)[key] > 1)
+    row, node, key = row[shared], node[shared], key[shared]
     worth = table.support[row, node] * _HOP_WEIGHT - table.links[row, node] + table.confidence[row, node] / 2
-    order = np.lexsort((node, -worth, origin, row))
-    repeated = (np.diff(row[order]) == 0) & (np.diff(origin[order]) == 0)
-    losers = order[1:][repeated]
+    order = np.lexsort((node, -worth, key))
+    losers = order[1:][np.diff(key[order]) == 0]
     table.origin[row[losers], node[losers]] = -1
     return table
 
@@ -263,6 +303,7 @@ def _arrivals(
     starts: NDArray[np.int64],
     frame: int,
     cells: list[Ids],
+    covered: list[int],
     graph: MatchGraph,
     rules: ChainRules,
 ) -> Iterator[tuple[int, Arrival]]:
@@ -274,7 +315,7 @@ def _arrivals(
         origin = table.origin[row, node]
         seen = np.zeros(grid_size(graph.size), bool)
         seen[cells[start][origin]] = True
-        overlap = float(seen.sum() / max(1, len(np.unique(cells[start]))))
+        overlap = float(seen.sum() / max(1, covered[start]))
         inside = (table.places[row, node] >= -0.5) & (table.places[row, node] <= np.subtract(graph.size, 0.5))
         if overlap < rules.min_overlap:
             continue
