@@ -99,7 +99,7 @@ def inspection(file: Path) -> dict[str, Any]:
     store = LabelStore.open(file)
     full = [label for label in store.labels() if len(label)]
     endings = Counter(re.sub(r"\d+", "N", note) for note in store.index["note"])
-    found = {"header": asdict(store.meta), "endings": dict(endings.most_common())}
+    found: dict[str, Any] = {"header": asdict(store.meta), "endings": dict(endings.most_common())}
     if full:
         found["matches a pair"] = _spread([len(label) for label in full])
         found["overlap"] = _spread([label.overlap for label in full])

@@ -29,7 +29,8 @@ def published_lightglue(name: str) -> GlueNet:
     state = {_OLD_NAME.sub(r"transformers.\2.\1.", key): value for key, value in published.items()}
     derived: dict[str, Any] = {"confidence_thresholds": net.confidence_thresholds}
     load_strictly(net, state | derived, path)
-    return net.eval()
+    net.eval()
+    return net
 
 
 def aliked_lightglue(device: str = "cpu", *, max_keypoints: int = 2048) -> SparseGlueMatcher:
