@@ -99,3 +99,9 @@ def data_uri(path: Path, *, width: int, height: int) -> str:
     stream = BytesIO()
     small.save(stream, "JPEG", quality=85)
     return f"data:image/jpeg;base64,{base64.b64encode(stream.getvalue()).decode()}"
+
+
+def picture_uri(image: Image, *, width: int) -> str:
+    """An (H, W, 3) RGB picture as a ``data:`` address, ``width`` pixels wide."""
+    data = cv2.imencode(".jpg", cv2.cvtColor(stack([image], width=width), cv2.COLOR_RGB2BGR))[1]
+    return f"data:image/jpeg;base64,{base64.b64encode(data.tobytes()).decode()}"

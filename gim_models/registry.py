@@ -10,6 +10,8 @@ from gim_data.stage import load
 from gim_data.types import Matcher
 
 FACTORIES = {
+    "aliked+lightglue": "gim_models.teachers.lightglue:aliked_lightglue",
+    "disk+lightglue": "gim_models.teachers.lightglue:disk_lightglue",
     "rootsift": "gim_models.teachers.rootsift:rootsift",
     "xfeat+lighterglue": "gim_models.sparse.matcher:published_lighterglue",
 }

@@ -11,7 +11,7 @@ import typer
 from rich.markup import escape
 
 from gim_data.errors import GimError
-from orchestration.commands import doctor, dvc, home, params, results, run, status
+from orchestration.commands import doctor, dvc, home, labels, params, propagate, results, run, status, teachers
 from orchestration.commands.common import err
 
 app = typer.Typer(
@@ -46,11 +46,14 @@ app.command()(run.run)
 app.command()(status.status)
 app.command()(params.use)
 app.command()(params.params)
+app.command()(propagate.propagate)
+app.command()(teachers.teachers)
 app.command()(results.report)
 app.command()(doctor.doctor)
 app.command()(home.init)
 app.add_typer(home.ui, name="ui")
 app.add_typer(home.dagster, name="dagster")
+app.add_typer(labels.app, name="labels")
 app.add_typer(dvc.app, name="dvc")
 app.add_typer(results.zeb, name="zeb")
 

@@ -13,6 +13,7 @@ from gim_data.types import Floats
 _MIN_POINTS = 8
 _MAJORITY = 0.5  # share of all matches that a homography must explain where no epipolar geometry was found
 _PLANAR = 0.8  # share of the epipolar inliers that a homography must explain to be considered
+_GLANCE = 400  # points on which a homography is tried first: on all of them it costs more than the epipolar fit
 _LUCK = 0.35  # share of the homography's outliers that an epipolar geometry takes in without being real
 
 
@@ -55,7 +56,9 @@ def fit_two_view(
         return Fit(nothing, "none", f"{len(points0)} matches, a fit needs {_MIN_POINTS}")
     settings = (threshold, confidence, iterations)
     epipolar = _fundamental(points0, points1, *settings)
-    planar = _homography(points0, points1, *settings)
+    planar = None
+    if epipolar is None or _may_be_planar(points0, points1, epipolar, settings):
+        planar = _homography(points0, points1, *settings)
     if epipolar is None:  # the solver gives up now and then where a homography is nearly exact
         if planar is not None and planar.mean() > _MAJORITY:
             return Fit(planar, "homography")
@@ -63,6 +66,17 @@ def fit_two_view(
     if planar is not None and _says_more(planar, epipolar):
         return Fit(planar, "homography")
     return Fit(epipolar, "fundamental")
+
+
+def _may_be_planar(
+    points0: Floats, points1: Floats, epipolar: NDArray[np.bool_], settings: tuple[float, float, int]
+) -> bool:
+    """Whether a homography of a few points leaves any hope that one explains most of all of them."""
+    if len(points0) <= 2 * _GLANCE:
+        return True
+    few = np.linspace(0, len(points0) - 1, _GLANCE).astype(int)
+    glance = _homography(points0[few], points1[few], *settings)
+    return glance is not None and bool(glance.mean() >= _PLANAR**2 * epipolar.mean())
 
 
 def _says_more(planar: NDArray[np.bool_], epipolar: NDArray[np.bool_]) -> bool:

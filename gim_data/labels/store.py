@@ -156,11 +156,14 @@ class LabelStore:
             GimError: no such file, empty or not Parquet, a missing or mistyped column, another version.
         """
         header = _header(path)
-        header["size"] = tuple(header["size"])
-        version, scale = header.pop("version"), header.pop("scale")
-        if version != VERSION:
-            raise GimError(f"{path}: label schema version {version}, this program reads {VERSION}", _REMEDY)
-        return cls(path, LabelMeta(**header), scale)
+        try:
+            header["size"] = tuple(header["size"])
+            version, scale = header.pop("version"), header.pop("scale")
+            if version != VERSION:
+                raise GimError(f"{path}: label schema version {version}, this program reads {VERSION}", _REMEDY)
+            return cls(path, LabelMeta(**header), scale)
+        except (KeyError, TypeError) as error:
+            raise GimError(f"{path}: its label header is not one of this program: {error}", _REMEDY) from error
 
     @cached_property
     def index(self) -> pd.DataFrame:
@@ -222,7 +225,10 @@ def _header(path: Path) -> dict[str, Any]:
         raise GimError(f"{path}: column(s) {wrong} missing or of another type", _REMEDY)
     if _KEY not in (schema.metadata or {}):
         raise GimError(f"{path}: no label header in its metadata", _REMEDY)
-    header: dict[str, Any] = json.loads(schema.metadata[_KEY])
+    try:
+        header: dict[str, Any] = json.loads(schema.metadata[_KEY])
+    except ValueError as error:
+        raise GimError(f"{path}: its label header is not JSON: {error}", _REMEDY) from error
     return header
 
 

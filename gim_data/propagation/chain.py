@@ -15,37 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gim_data.labels.coverage import cell_of, grid_size
-from gim_data.propagation.graph import SLOTS, Links, MatchGraph
+from gim_data.propagation.graph import MatchGraph
 from gim_data.propagation.link import Ids, Link
+from gim_data.propagation.table import FIELDS, Table, arrive
 from gim_data.types import Floats
-
-FIELDS = ("origin", "links", "votes", "support", "confidence", "places")
-_HOP_WEIGHT = 256.0
-
-
-@dataclass(frozen=True)
-class Table:
-    """Tracks that arrive at one frame; ``S`` start frames, ``N`` nodes.
-
-    Attributes:
-        origin: (S, N) int32 node of the start frame, -1 for none.
-        links: (S, N) uint8 links on the way; 0 in the start frame itself.
-        votes: (S, N) uint8 teachers behind the weakest link.
-        support: (S, N) uint8 teachers times routes that agree on the last step.
-        confidence: (S, N) float32 of the weakest link.
-        places: (S, N, 2) float32 sub-pixel position.
-    """
-
-    origin: Ids
-    links: NDArray[np.uint8]
-    votes: NDArray[np.uint8]
-    support: NDArray[np.uint8]
-    confidence: Floats
-    places: Floats
-
-    def rows(self, keep: NDArray[np.bool_]) -> Table:
-        """The rows of some start frames."""
-        return Table(*(getattr(self, name)[keep[: len(self.origin)]] for name in FIELDS))
 
 
 @dataclass(frozen=True)
@@ -99,13 +72,14 @@ def propagate(graph: MatchGraph, link: Link, rules: ChainRules) -> Iterator[Arri
     into = _incoming(graph)
     window = max((b - a for a, b in graph.links), default=1)
     cells = [cell_of(positions, graph.size) for positions in graph.positions]
+    covered = [len(np.unique(own)) for own in cells]
     starts, alive_at = np.zeros(0, np.int64), np.zeros(0, np.int64)
     tables: dict[int, Table] = {}
     for frame, positions in enumerate(graph.positions):
         routes = [(tables[a], graph.links[a, frame]) for a in into[frame] if a in tables]
-        table = _step(routes, len(starts), len(positions), link, rules)
+        table = arrive(routes, len(starts), len(positions), link, max_links=rules.max_links, cycle_px=rules.cycle_px)
         alive = np.zeros(len(starts), bool)
-        for row, arrival in _arrivals(table, starts, frame, cells, graph, rules):
+        for row, arrival in _arrivals(table, starts, frame, cells, covered, graph, rules):
             alive[row] = True
             yield arrival
         alive_at[alive] = frame
@@ -132,111 +106,12 @@ def _with_start(table: Table, positions: Floats) -> Table:
     return Table(*(np.concatenate([getattr(table, name), np.asarray(new)[None]]) for name, new in stacked))
 
 
-def _step(routes: list[tuple[Table, Links]], starts: int, nodes: int, link: Link, rules: ChainRules) -> Table:
-    """The table of a frame from those it is linked with."""
-    candidates = [c for table, links in routes for c in _candidates(table, links, starts, link, rules)]
-    if not candidates or not starts:
-        return _empty(starts, nodes)
-    origin = np.stack([c.origin for c in candidates])  # (K, S, N)
-    votes = np.stack([c.votes for c in candidates]).astype(np.int32)
-    score = np.zeros(origin.shape, np.int32)
-    for k in range(len(origin)):
-        score[k] = np.where(origin == origin[k], votes, 0).sum(axis=0)
-    score[origin < 0] = 0
-    hops = np.stack([c.links for c in candidates])
-    winner = (score * _HOP_WEIGHT - hops).argmax(axis=0)[None]  # most support, then fewest hops
-    chosen = np.take_along_axis(origin, winner, 0)
-    support = np.take_along_axis(score, winner, 0)[0]
-    rival = np.where(origin != chosen, score, 0).max(axis=0)
-    places = np.stack([c.places for c in candidates])
-    place = np.take_along_axis(places, winner[..., None], 0)
-    agree = origin == chosen
-    spread = np.where(agree, np.abs(places - place).max(axis=-1), 0).max(axis=0)
-    good = (support > rival) & (spread <= rules.cycle_px)
-    best_votes = np.where(agree, np.stack([c.weakest for c in candidates]), 0).max(axis=0)
-    confidence = np.where(agree, np.stack([c.confidence for c in candidates]), 0).max(axis=0)
-    table = Table(
-        np.where(good, chosen[0], -1).astype(np.int32),
-        np.take_along_axis(hops, winner, 0)[0],
-        best_votes.astype(np.uint8),
-        support.clip(0, 255).astype(np.uint8),
-        confidence,
-        place[0],
-    )
-    return _one_to_one(table)
-
-
-@dataclass(frozen=True)
-class _Candidate:
-    """What one slot of one route proposes, (S, N) each; ``votes`` of the last link, ``weakest`` of the whole way."""
-
-    origin: Ids
-    links: NDArray[np.uint8]
-    votes: NDArray[np.uint8]
-    weakest: NDArray[np.uint8]
-    confidence: Floats
-    places: Floats
-
-
-def _candidates(table: Table, links: Links, starts: int, link: Link, rules: ChainRules) -> Iterator[_Candidate]:
-    rows = len(table.origin)
-    for slot in range(SLOTS):
-        node0 = links.node0[slot]
-        linked = node0 >= 0
-        if not linked.any():
-            continue
-        hops = table.links[:, node0]
-        usable = linked & (hops < rules.max_links) & (table.origin[:, node0] >= 0)
-        votes = np.where(usable, links.votes[slot], 0).astype(np.uint8)
-        found = _Candidate(
-            np.where(usable, table.origin[:, node0], -1),
-            np.where(usable, hops + 1, 255).astype(np.uint8),
-            votes,
-            np.minimum(votes, table.votes[:, node0]),
-            np.where(usable, np.minimum(links.confidence[slot], table.confidence[:, node0]), 0).astype(np.float32),
-            link.advance(table.places[:, node0], links.observed0[slot], links.observed1[slot]),
-        )
-        yield _padded(found, starts - rows)
-
-
-def _padded(found: _Candidate, rows: int) -> _Candidate:
-    """With empty rows for the start frames that came after this route's earlier frame."""
-    if rows == 0:
-        return found
-    fill = (-1, 255, 0, 0, 0, 0)
-    return _Candidate(
-        *(
-            np.concatenate([a, np.full((rows, *a.shape[1:]), value, a.dtype)])
-            for a, value in zip(found.__dict__.values(), fill, strict=True)
-        )
-    )
-
-
-def _empty(starts: int, nodes: int) -> Table:
-    none = np.zeros((starts, nodes), np.uint8)
-    nowhere = np.full((starts, nodes), -1, np.int32)
-    return Table(
-        nowhere, none, none, none, np.zeros((starts, nodes), np.float32), np.zeros((starts, nodes, 2), np.float32)
-    )
-
-
-def _one_to_one(table: Table) -> Table:
-    """An origin keeps the node with the most support (then the fewest hops, then the most confidence)."""
-    row, node = np.nonzero(table.origin >= 0)
-    origin = table.origin[row, node]
-    worth = table.support[row, node] * _HOP_WEIGHT - table.links[row, node] + table.confidence[row, node] / 2
-    order = np.lexsort((node, -worth, origin, row))
-    repeated = (np.diff(row[order]) == 0) & (np.diff(origin[order]) == 0)
-    losers = order[1:][repeated]
-    table.origin[row[losers], node[losers]] = -1
-    return table
-
-
 def _arrivals(
     table: Table,
     starts: NDArray[np.int64],
     frame: int,
     cells: list[Ids],
+    covered: list[int],
     graph: MatchGraph,
     rules: ChainRules,
 ) -> Iterator[tuple[int, Arrival]]:
@@ -248,7 +123,7 @@ def _arrivals(
         origin = table.origin[row, node]
         seen = np.zeros(grid_size(graph.size), bool)
         seen[cells[start][origin]] = True
-        overlap = float(seen.sum() / max(1, len(np.unique(cells[start]))))
+        overlap = float(seen.sum() / max(1, covered[start]))
         inside = (table.places[row, node] >= -0.5) & (table.places[row, node] <= np.subtract(graph.size, 0.5))
         if overlap < rules.min_overlap:
             continue

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol
 
 import numpy as np
@@ -84,19 +85,26 @@ class RadiusLink:
     radius: float
 
     def join(self, groups: Sequence[Floats], size: Size) -> Joined:
-        """Join by identity, then group after group to the nodes so far."""
-        positions = np.zeros((0, 2), np.float32)
-        nodes: list[Ids] = []
-        for group in groups:
-            points, identity = _distinct(group)
-            ids = np.full(len(points), -1, np.int32)
-            mine, theirs = mutual_neighbours(points, positions, self.radius)
-            ids[mine] = theirs
-            fresh = np.flatnonzero(ids < 0)
-            ids[fresh] = len(positions) + np.arange(len(fresh), dtype=np.int32)
-            positions = np.concatenate([positions, points[fresh]])
-            nodes.append(ids[identity])
-        return Joined(nodes, positions)
+        """Join by identity, then group after group to the nodes so far.
+
+        All points that lie near each other are found at once: a search tree per group would cost a hundred times more.
+        """
+        points, sites = _sites(groups)
+        near = _Neighbours(points, self.radius)
+        node_of = np.full(len(points), -1, np.int32)  # of every site; a node lies where its first site does
+        leader = np.zeros(len(points), bool)
+        count = 0
+        for group in sites:
+            members = np.unique(group)
+            fresh = members[node_of[members] < 0]
+            mine, theirs = near.mutual(fresh, leader, taken=node_of[members], node_of=node_of)
+            node_of[mine] = node_of[theirs]
+            new = fresh[node_of[fresh] < 0]
+            node_of[new] = count + np.arange(len(new), dtype=np.int32)
+            leader[new], count = True, count + len(new)
+        positions = np.empty((count, 2), np.float32)
+        positions[node_of[leader]] = points[leader]
+        return Joined([node_of[group] for group in sites], positions)
 
     def advance(self, tracked: Floats, observed0: Floats, observed1: Floats) -> Floats:
         """The track's place plus the match's displacement."""
@@ -109,22 +117,66 @@ def make_link(config: PropagationConfig) -> Link:
     return rules[config.link]
 
 
-def mutual_neighbours(points0: Floats, points1: Floats, radius: float) -> tuple[Ids, Ids]:
-    """Rows of both sets that are each other's nearest neighbour, closer than ``radius``; symmetric in its arguments."""
-    if len(points0) == 0 or len(points1) == 0:
-        return np.zeros(0, np.int32), np.zeros(0, np.int32)
-    to1 = np.asarray(cKDTree(points1).query(points0, distance_upper_bound=radius)[1])
-    to0 = np.asarray(cKDTree(points0).query(points1, distance_upper_bound=radius)[1])
-    near = np.flatnonzero(to1 < len(points1))
-    mutual = near[to0[to1[near]] == near]
-    return mutual.astype(np.int32), to1[mutual].astype(np.int32)
+@dataclass(frozen=True)
+class _Neighbours:
+    """Which of many points lie closer to each other than a radius, from both sides."""
+
+    points: Floats
+    radius: float
+
+    @cached_property
+    def _rows(self) -> tuple[Ids, NDArray[np.int64], Floats]:
+        """For every point its neighbours' numbers and distances, and where its part of both lists begins."""
+        found = cKDTree(self.points).query_pairs(self.radius, output_type="ndarray")
+        both = np.concatenate([found, found[:, ::-1]])
+        distance = np.linalg.norm(self.points[both[:, 0]] - self.points[both[:, 1]], axis=1)
+        inside = distance < self.radius
+        both, distance = both[inside], distance[inside]
+        order = np.lexsort((both[:, 1], distance, both[:, 0]))
+        begin = np.searchsorted(both[order, 0], np.arange(len(self.points) + 1))
+        return both[order, 1].astype(np.int32), begin, distance[order]
+
+    def mutual(self, fresh: Ids, leader: NDArray[np.bool_], *, taken: Ids, node_of: Ids) -> tuple[Ids, Ids]:
+        """Points of ``fresh`` and the leaders that they are mutual nearest neighbours with.
+
+        Args:
+            fresh: (N,) points of one group that have no node.
+            leader: (P,) bool, the points that nodes lie at.
+            taken: nodes that other points of the group lie under already; -1 for none.
+            node_of: (P,) node of every point.
+        """
+        others, begin, distance = self._rows
+        counts = begin[fresh + 1] - begin[fresh]
+        starts = np.repeat(begin[fresh] - np.r_[0, np.cumsum(counts)[:-1]], counts)
+        entry = starts + np.arange(len(starts))
+        mine, theirs, far = np.repeat(fresh, counts), others[entry], distance[entry]
+        known = leader[theirs]
+        mine, theirs, far = mine[known], theirs[known], far[known]
+        best = _first_by(mine, far, theirs) & _first_by(theirs, far, mine)
+        best &= ~np.isin(node_of[theirs], taken)
+        return mine[best], theirs[best]
 
 
-def _distinct(points: Floats) -> tuple[Floats, Ids]:
-    """Distinct rows, and which of them each row is; two float32 are compared as one 64-bit integer."""
+def _first_by(key: Ids, distance: Floats, tie: Ids) -> NDArray[np.bool_]:
+    """(N,) bool, the nearest entry of every key."""
+    order = np.lexsort((tie, distance, key))
+    first = np.zeros(len(key), bool)
+    first[order] = np.r_[True, np.diff(key[order]) != 0][: len(key)]
+    return first
+
+
+def _sites(groups: Sequence[Floats]) -> tuple[Floats, list[Ids]]:
+    """The distinct points of all groups in order of first appearance, and which of them every observation is.
+
+    Two float32 are compared as one 64-bit integer.
+    """
+    points = np.concatenate([np.zeros((0, 2), np.float32), *groups])
     bits = np.ascontiguousarray(points + np.float32(0), np.float32).view(np.int64).ravel()
     _, first, identity = np.unique(bits, return_index=True, return_inverse=True)
-    return points[first], identity.astype(np.int32)
+    order = np.argsort(first)
+    rank = np.empty(len(order), np.int32)
+    rank[order] = np.arange(len(order), dtype=np.int32)
+    return points[first[order]], _split(rank[identity], groups)
 
 
 def _split(nodes: Ids, groups: Sequence[Floats]) -> list[Ids]:

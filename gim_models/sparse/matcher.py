@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -13,13 +14,14 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load_file
+from torch import Tensor
 
 from gim_data.errors import GimError
 from gim_data.files import read_json
 from gim_data.types import Features, Image, Mask, Matches
 from gim_models.sparse.lightglue import GlueNet, GlueShape, Side, published_glue
 from gim_models.sparse.weights import load_strictly
-from gim_models.sparse.xfeat import Keypoints, XFeatExtractor, published_xfeat
+from gim_models.sparse.xfeat import Keypoints, published_xfeat
 
 WEIGHTS = "weights.safetensors"
 CONFIG = "config.json"
@@ -38,8 +40,24 @@ class StudentConfig(BaseModel):
     filter_threshold: float = Field(default=0.1, ge=0, le=1)
 
 
+class Detector(Protocol):
+    """A frozen network that finds and describes keypoints; ``XFeatExtractor`` is one."""
+
+    def to(self, device: str) -> Any:
+        """Itself, on a device."""
+        ...
+
+    def dense(self, images: Tensor) -> Any:
+        """Run the network on (B, 3, H, W) images in [0, 1]."""
+        ...
+
+    def detect(self, maps: Any, count: int, allowed: Tensor | None = None) -> Keypoints:
+        """The ``count`` best keypoints of every image, where ``allowed`` (B, 1, H, W) is True."""
+        ...
+
+
 class SparseGlueMatcher:
-    """A ``SparseMatcher``: frozen XFeat and a LightGlue network.
+    """A ``SparseMatcher``: a frozen detector and a LightGlue network.
 
     Args:
         name: under which its matches are stored.
@@ -53,7 +71,7 @@ class SparseGlueMatcher:
     def __init__(
         self,
         name: str,
-        detector: XFeatExtractor,
+        detector: Detector,
         network: GlueNet,
         *,
         max_keypoints: int = 2048,
@@ -61,7 +79,7 @@ class SparseGlueMatcher:
         device: str = "cpu",
     ) -> None:
         self.name = name
-        self.detector = detector.to(device)
+        self.detector: Detector = detector.to(device)
         self.network = network.to(device).eval()
         self.max_keypoints = max_keypoints
         self.filter_threshold = filter_threshold

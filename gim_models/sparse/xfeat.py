@@ -100,7 +100,7 @@ class XFeatExtractor(nn.Module):
         best, index = scores.topk(min(count, scores.shape[1]), dim=1)
         width = heat.shape[-1]
         pixels = torch.stack([index % width, index // width], -1)
-        points = (pixels + _peak_offset(heat[:, 0], pixels) + 0.5) * self._scale(maps) - 0.5
+        points = (pixels + peak_offset(heat[:, 0].clamp(min=_FAINT).log(), pixels) + 0.5) * self._scale(maps) - 0.5
         return Keypoints(points, best, self._sample(maps, pixels.float()))
 
     @torch.no_grad()
@@ -119,14 +119,12 @@ class XFeatExtractor(nn.Module):
         return maps.heat.new_tensor([maps.size[1] / width, maps.size[0] / height])
 
 
-def _peak_offset(heat: Tensor, pixels: Tensor) -> Tensor:
-    """Where the peak is, (B, N, 2) in [-0.5, 0.5] from the pixel: a parabola through log heat (B, H, W), per axis."""
-    height, width = heat.shape[-2:]
-    batch = torch.arange(len(heat), device=heat.device)[:, None]
+def peak_offset(height_of: Tensor, pixels: Tensor) -> Tensor:
+    """Where the peak is, (B, N, 2) in [-0.5, 0.5] from the pixel: a parabola per axis through (B, H, W) heights."""
+    height, width = height_of.shape[-2:]
+    batch = torch.arange(len(height_of), device=height_of.device)[:, None]
     x, y = pixels[..., 0].clamp(1, width - 2), pixels[..., 1].clamp(1, height - 2)
-    centre, *beside = (
-        heat[batch, y + dy, x + dx].clamp(min=_FAINT).log() for dx, dy in ((0, 0), (-1, 0), (1, 0), (0, -1), (0, 1))
-    )
+    centre, *beside = (height_of[batch, y + dy, x + dx] for dx, dy in ((0, 0), (-1, 0), (1, 0), (0, -1), (0, 1)))
     offsets = []
     for before, after in (beside[:2], beside[2:]):
         curvature = (2 * centre - before - after).clamp(min=_FAINT)

@@ -63,7 +63,23 @@ def test_help_is_quick_and_imports_nothing_heavy() -> None:
     assert after.ru_utime - before.ru_utime < 1.5  # CPU seconds: the clock on the wall depends on the neighbours
 
 
-@pytest.mark.parametrize("command", [[], ["run"], ["status"], ["use"], ["params"], ["zeb", "score"], ["dvc", "render"]])
+@pytest.mark.parametrize(
+    "command",
+    [
+        *(
+            [],
+            ["run"],
+            ["status"],
+            ["use"],
+            ["params"],
+            ["zeb", "score"],
+            ["dvc", "render"],
+            ["propagate"],
+            ["teachers"],
+        ),
+        *(["labels", name] for name in ("list", "inspect", "verify", "prune", "audit", "view", "export-gim")),
+    ],
+)
 def test_every_command_explains_itself(gim: Gim, command: list[str]) -> None:
     done = gim(*command, "--help")
     assert done.returncode == 0

@@ -1,11 +1,13 @@
 """Joining observations: properties of both rules, and the fast cell rule against a dictionary."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gim_data.propagation.link import CellLink, RadiusLink, mutual_neighbours
+from gim_data.propagation.link import CellLink, RadiusLink
 
 SIZE = (640, 360)
 SEEDS = st.integers(0, 10_000)
@@ -45,17 +47,59 @@ def test_the_last_column_does_not_meet_the_next_row():
     assert len(set(joined.nodes[0].tolist())) == 2
 
 
+def naive_radius(groups, radius):
+    """Group after group to the nodes so far, one distance at a time: the twin of the fast join."""
+    places, node_of, joined = [], {}, []
+    for group in groups:
+        points = list(dict.fromkeys(tuple(point) for point in group.tolist()))
+        taken = {node_of[point] for point in points if point in node_of}
+        fresh = [point for point in points if point not in node_of]
+
+        def distance(a, b):
+            return np.linalg.norm(np.subtract(a, b, dtype=np.float32))
+
+        nearest = {p: min(range(len(places)), key=lambda n, p=p: distance(places[n], p), default=None) for p in fresh}
+        back = [min(fresh, key=lambda p, place=place: distance(place, p), default=None) for place in places]
+        for point in fresh:
+            node = nearest[point]
+            if (
+                node is not None
+                and back[node] == point
+                and node not in taken
+                and distance(places[node], point) < radius
+            ):
+                node_of[point] = node
+        for point in fresh:
+            if point not in node_of:
+                node_of[point] = len(places)
+                places.append(point)
+        joined.append([node_of[tuple(point)] for point in group.tolist()])
+    return joined, places
+
+
+@settings(max_examples=60, deadline=None)
+@given(SEEDS, st.lists(st.integers(0, 60), min_size=1, max_size=5), st.floats(0.1, 5))
+def test_the_radius_rule_equals_its_naive_twin(seed, counts, radius):
+    rng = np.random.default_rng(seed)
+    groups = [observations(rng, n) for n in counts]
+    for earlier, later in pairwise(groups):  # some keypoints are seen again
+        later[: len(earlier) // 3] = earlier[: len(later)][: len(earlier) // 3]
+    joined = RadiusLink(radius).join(groups, SIZE)
+    nodes, places = naive_radius(groups, radius)
+    assert [ids.tolist() for ids in joined.nodes] == nodes
+    np.testing.assert_array_equal(joined.positions, np.array(places, np.float32).reshape(-1, 2))
+
+
 @settings(max_examples=40, deadline=None)
 @given(SEEDS, st.integers(0, 50), st.integers(0, 50), st.floats(0.1, 5))
-def test_mutual_neighbours_are_symmetric_and_near(seed, n, m, radius):
+def test_a_group_meets_another_one_to_one_and_near(seed, n, m, radius):
     rng = np.random.default_rng(seed)
     a, b = observations(rng, n), observations(rng, m)
-    forward, backward = mutual_neighbours(a, b, radius), mutual_neighbours(b, a, radius)
-    assert set(zip(*(x.tolist() for x in forward), strict=True)) == set(
-        zip(*(x.tolist() for x in reversed(backward)), strict=True)
-    )
-    assert (np.linalg.norm(a[forward[0]] - b[forward[1]], axis=1) < radius).all()
-    assert len(set(forward[0].tolist())) == len(forward[0])
+    first, second = RadiusLink(radius).join([a, b], SIZE).nodes
+    assert len(set(first.tolist())) == n
+    assert len(set(second.tolist())) == m
+    for row, node in enumerate(second):
+        assert node >= n or np.linalg.norm(a[node] - b[row]) < radius
 
 
 @settings(max_examples=40, deadline=None)

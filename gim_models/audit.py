@@ -1,0 +1,74 @@
+"""Teachers and propagation on synthetic worlds with exact truth: what a corpus of theirs would be worth."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from gim_data.labels.audit import Audit
+from gim_data.labels.config import LabelsConfig
+from gim_data.labels.engine import label_video
+from gim_data.labels.store import LabelMeta, LabelStore, write_labels
+from gim_data.labels.truth import RenderedVideo, rendered
+from gim_data.propagation.config import PropagationConfig
+from gim_data.propagation.graph import Source
+from gim_data.propagation.stage import propagate_video
+from gim_data.stage import Progress, Silent
+from gim_data.types import SparseMatcher
+from gim_models.labelling import file_name
+from gim_models.registry import open_matcher
+
+WORLDS = ("street?seed=1", "room?seed=2", "terrain?seed=3", "objects?seed=4", "street?seed=5&path=drive")
+
+
+def audit_worlds(
+    worlds: Sequence[str],
+    labels: LabelsConfig,
+    propagations: Mapping[str, PropagationConfig],
+    *,
+    seconds: float,
+    interval: float,
+    cache: Path | None = None,
+    progress: Progress | None = None,
+) -> list[dict[str, object]]:
+    """Label, propagate and compare every world.
+
+    Args:
+        worlds: synthetic videos, such as ``street?seed=1``.
+        labels: teachers, skips and filters.
+        propagations: name -> rules of propagation, each measured on the same direct labels.
+        seconds, interval: how much of each world, and between its frames.
+        cache: keep direct labels here between runs.
+        progress: told of every world.
+
+    Returns:
+        One row a heading: see ``gim_data.labels.audit``.
+
+    Raises:
+        GimError: an unknown teacher or missing weights, or a spec that is not valid.
+    """
+    audit, told = Audit(), progress or Silent()
+    told.start("auditing worlds", len(worlds))
+    for spec in worlds:
+        video = rendered(spec, seconds=seconds, interval=interval)
+        sources = [s for name in labels.teachers for s in direct(video, name, labels, cache, spec)]
+        audit.direct(video, sources, [*labels.skips] * len(labels.teachers))
+        for name, config in propagations.items():
+            audit.propagated(video, propagate_video(sources, len(video), video.size, config, Silent()).labels, name)
+        told.advance(note=spec)
+    return audit.rows()
+
+
+def direct(video: RenderedVideo, teacher: str, config: LabelsConfig, cache: Path | None, spec: str) -> list[Source]:
+    """One teacher's labels, one source per skip."""
+    folder = None if cache is None else cache / spec.replace("?", "_").replace("&", "_")
+    paths = [] if folder is None else [folder / file_name(teacher, skip, 1) for skip in config.skips]
+    if paths and all(path.is_file() for path in paths):
+        stores = [LabelStore.open(path) for path in paths]
+        return [Source(teacher, store.labels(), store.meta.sparse) for store in stores]
+    matcher = open_matcher(teacher, device=config.device)
+    sparse = isinstance(matcher, SparseMatcher)
+    found = label_video(video, matcher, config, Silent()).sets
+    for part, path in zip(found, paths, strict=False):  # none without a cache
+        write_labels(path, part.labels, LabelMeta(video.size, teacher, part.skip, 1, sparse), part.notes)
+    return [Source(teacher, part.labels, sparse) for part in found]
