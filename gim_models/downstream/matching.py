@@ -116,6 +116,14 @@ def write_checked(folder: Path, name: str, checked: Checked, about: dict[str, An
     write_json(folder / f"{name}.json", {**about, **checked.facts()})
 
 
+def full_pixels(threshold: float, sizes: tuple[Size, Size], max_side: int) -> float:
+    """A threshold in pixels of the reduced images that were matched, in pixels of the full ones.
+
+    A matcher that saw a quarter of the resolution is four times as far off in full pixels.
+    """
+    return threshold * max(1.0, max(max(size) for size in sizes) / max_side)
+
+
 def reduced(image: Image, max_side: int) -> Image:
     """The image with its longer side at most ``max_side`` pixels."""
     height, width = image.shape[:2]

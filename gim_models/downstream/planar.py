@@ -14,7 +14,7 @@ from gim_models.downstream.residuals import transfer_distance
 
 Verdict = Literal["yes", "partly", "no"]
 _LEAST = 12  # inliers that wrong matches hardly ever lend to a homography by chance
-_MOST = 0.8  # share of the matches with an epipolar geometry that one plane must hold to stand for the scene
+_MOST = 0.85  # share of the matches with an epipolar geometry that one plane must hold to stand for the scene
 _SOME = 0.3  # ... to stand for a part of it
 _EPIPOLAR = 1 / 3  # threshold of the epipolar fit, over that of the homography: a line asks less than a point
 
@@ -85,7 +85,10 @@ def judge(plane: Model, share: float) -> tuple[Verdict, str]:
         return "yes", f"{count} of {len(plane.inliers)} matches agree, and no epipolar geometry fits better"
     percent = f"{100 * share:.0f} %"
     if share >= _MOST:
-        return "yes", f"it holds {percent} of the matches that fit a rigid scene: a plane, or a camera that only turned"
+        return (
+            "yes",
+            f"it holds {percent} of the matches that fit a rigid scene: one plane, or a camera that only turned",
+        )
     if share >= _SOME:
         return "partly", f"it holds {percent} of the matches that fit a rigid scene: the rest shows parallax"
     return (

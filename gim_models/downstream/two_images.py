@@ -12,7 +12,14 @@ from gim_data.files import atomic, write_json
 from gim_data.plotting import save_picture
 from gim_data.types import Image, Matcher
 from gim_models.downstream.inputs import ImagePair, read_photo
-from gim_models.downstream.matching import Checked, check, match_reduced, require_matches, write_checked
+from gim_models.downstream.matching import (
+    Checked,
+    check,
+    full_pixels,
+    match_reduced,
+    require_matches,
+    write_checked,
+)
 from gim_models.downstream.pictures import ColourBy, draw_checked, draw_lines, draw_warp, inlier_colours
 from gim_models.downstream.planar import Planar, estimate_homography
 
@@ -24,7 +31,7 @@ class MatchSettings:
     """How a pair is matched and shown.
 
     Attributes:
-        threshold: largest distance of an inlier to its epipolar line, pixels.
+        threshold: largest distance of an inlier to its epipolar line, pixels of the images as matched.
         max_side: pixels to which larger images are reduced for matching.
         colour: what the colour of a line says.
         warp: whether image 0 is also shown on image 1.
@@ -44,16 +51,14 @@ def match_files(matcher: Matcher, pair: ImagePair, folder: Path, settings: Match
     """
     image0, image1 = read_photo(pair.path0), read_photo(pair.path1)
     found = match_reduced(matcher, image0, image1, max_side=settings.max_side)
-    checked = check(
-        require_matches(found, matcher.name, f"{pair.path0} and {pair.path1}"), threshold=settings.threshold
-    )
-    about = _about(matcher, pair)
-    picture = draw_checked(
-        image0, image1, checked, by=settings.colour, threshold=settings.threshold, title=matcher.name
-    )
+    require_matches(found, matcher.name, f"{pair.path0} and {pair.path1}")
+    threshold = full_pixels(settings.threshold, (found.size0, found.size1), settings.max_side)
+    checked = check(found, threshold=threshold)
+    about = {**_about(matcher, pair), "threshold_px": threshold}
+    picture = draw_checked(image0, image1, checked, by=settings.colour, threshold=threshold, title=matcher.name)
     save_picture(folder / f"{pair.name}.jpg", picture)
     if settings.warp:
-        planar = estimate_homography(found, threshold=_POINT * settings.threshold)
+        planar = estimate_homography(found, threshold=_POINT * threshold)
         about["homography"] = planar.facts()
         _save_warp(folder / f"{pair.name}-warp.jpg", image0, image1, planar)
     write_checked(folder, pair.name, checked, about)
@@ -67,7 +72,7 @@ def relate_files(matcher: Matcher, pair: ImagePair, folder: Path, *, threshold: 
         matcher: any.
         pair: the files.
         folder: where ``homography.json``, ``H_0to1.txt``, ``inliers.jpg`` and ``warp.jpg`` go.
-        threshold: largest distance of an inlier to its point, pixels.
+        threshold: largest distance of an inlier to its point, pixels of the images as matched.
         max_side: pixels to which larger images are reduced for matching.
 
     Raises:
@@ -75,16 +80,16 @@ def relate_files(matcher: Matcher, pair: ImagePair, folder: Path, *, threshold: 
     """
     image0, image1 = read_photo(pair.path0), read_photo(pair.path1)
     found = match_reduced(matcher, image0, image1, max_side=max_side)
-    planar = estimate_homography(
-        require_matches(found, matcher.name, f"{pair.path0} and {pair.path1}"), threshold=threshold
-    )
+    require_matches(found, matcher.name, f"{pair.path0} and {pair.path1}")
+    full = full_pixels(threshold, (found.size0, found.size1), max_side)
+    planar = estimate_homography(found, threshold=full)
     caption = f"{matcher.name}: {int(planar.inliers.sum())} of {len(found)} matches agree on a homography (green)"
     order = np.argsort(planar.inliers, kind="stable")
     colours = inlier_colours(planar.inliers[order])
     save_picture(folder / "inliers.jpg", draw_lines(image0, image1, found.select(order), colours, caption=caption))
     _save_warp(folder / "warp.jpg", image0, image1, planar)
     _write_matrix(folder / "H_0to1.txt", planar)
-    write_json(folder / "homography.json", {**_about(matcher, pair), **planar.facts()})
+    write_json(folder / "homography.json", {**_about(matcher, pair), "threshold_px": full, **planar.facts()})
     return planar
 
 

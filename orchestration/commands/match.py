@@ -31,8 +31,12 @@ MatcherName = Annotated[
 Out = Annotated[Path, typer.Option("--out", "-o", help="The folder to write to.", file_okay=False)]
 MaxSide = Annotated[int, typer.Option(min=64, help="Larger images are reduced to this many pixels for matching.")]
 Device = Annotated[str, typer.Option(help="torch device of a learned matcher: cpu, cuda, ...")]
-LinePixels = Annotated[float, typer.Option(min=0.01, help="How far an inlier may be from its epipolar line, pixels.")]
-PointPixels = Annotated[float, typer.Option(min=0.01, help="How far an inlier may be from its point, pixels.")]
+LinePixels = Annotated[
+    float, typer.Option(min=0.01, help="An inlier is this close to its epipolar line, in pixels as matched.")
+]
+PointPixels = Annotated[
+    float, typer.Option(min=0.01, help="An inlier is this close to its point, in pixels as matched.")
+]
 ColourBy = Annotated[Colour, typer.Option("--colour", help="What the colour of a line says.")]
 Warp = Annotated[bool, typer.Option("--warp", help="Also show A warped onto B by a homography.")]
 

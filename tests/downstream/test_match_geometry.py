@@ -7,7 +7,7 @@ from planted_views import SIZE, TURN, matches_of, plane_and_depth, through, wall
 
 from gim_data.errors import BadInput
 from gim_data.labels.robust import Fit, fit_two_view
-from gim_models.downstream.matching import check, match_reduced, require_matches, rescale, write_checked
+from gim_models.downstream.matching import check, full_pixels, match_reduced, require_matches, rescale, write_checked
 from gim_models.downstream.planar import estimate_homography
 from gim_models.downstream.residuals import epipolar_distance, residuals, transfer_distance, warp_points
 from gim_models.teachers.rootsift import rootsift
@@ -130,6 +130,11 @@ def test_matching_reduced_images_gives_full_pixels():
     assert found.size0 == found.size1 == (800, 600)
     shift = np.median(found.keypoints0 - found.keypoints1, axis=0)
     np.testing.assert_allclose(shift, [60, 80], atol=0.2)
+
+
+@pytest.mark.parametrize(("sizes", "expected"), [(((800, 600), (640, 480)), 1.5), (((4000, 3000), (640, 480)), 3.75)])
+def test_a_threshold_grows_with_what_was_reduced(sizes, expected):
+    assert full_pixels(1.5, sizes, 1600) == expected
 
 
 def test_what_is_written_comes_back(tmp_path):
