@@ -45,6 +45,7 @@ MATCHES = Stage(
     params=("labels",),
     code=("gim_data/labels", "gim_models/teachers", "gim_models/labelling.py"),
     pool="gpu",
+    version="2",
     doc="Robustly filtered correspondences per teacher, skip and pass; empty results recorded.",
 )
 BASE_MODEL = Stage(

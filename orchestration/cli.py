@@ -11,7 +11,20 @@ import typer
 from rich.markup import escape
 
 from gim_data.errors import GimError
-from orchestration.commands import doctor, dvc, home, labels, params, propagate, results, run, status, teachers
+from orchestration.commands import (
+    bev,
+    doctor,
+    dvc,
+    home,
+    labels,
+    match,
+    params,
+    propagate,
+    results,
+    run,
+    status,
+    teachers,
+)
 from orchestration.commands.common import err
 
 app = typer.Typer(
@@ -49,6 +62,10 @@ app.command()(params.params)
 app.command()(propagate.propagate)
 app.command()(teachers.teachers)
 app.command()(results.report)
+app.command()(match.match)
+app.command()(match.homography)
+app.command()(bev.bev)
+app.command("bev-bench")(bev.bev_bench)
 app.command()(doctor.doctor)
 app.command()(home.init)
 app.add_typer(home.ui, name="ui")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -18,6 +19,14 @@ _LUCK = 0.35  # share of the homography's outliers that an epipolar geometry tak
 
 
 @dataclass(frozen=True)
+class Model:
+    """A fundamental matrix or a homography, (3, 3) float64, and the (N,) bool matches that agree with it."""
+
+    matrix: NDArray[np.float64]
+    inliers: NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
 class Fit:
     """What a robust fit found.
 
@@ -25,11 +34,13 @@ class Fit:
         inliers: (N,) bool.
         model: ``"fundamental"``, ``"homography"`` where no parallax fixes an epipolar geometry, or ``"none"``.
         reason: why there is no model, else empty.
+        matrix: (3, 3) float64 of the model, pixels of image 0 to lines or pixels of image 1; None without a model.
     """
 
     inliers: NDArray[np.bool_]
     model: str
     reason: str = ""
+    matrix: NDArray[np.float64] | None = None
 
 
 def fit_two_view(
@@ -54,53 +65,61 @@ def fit_two_view(
     nothing = np.zeros(len(points0), bool)
     if len(points0) < _MIN_POINTS:
         return Fit(nothing, "none", f"{len(points0)} matches, a fit needs {_MIN_POINTS}")
-    settings = (threshold, confidence, iterations)
-    epipolar = _fundamental(points0, points1, *settings)
+    planar_settings: dict[str, Any] = {
+        "threshold": 2 * threshold,
+        "confidence": min(confidence, 0.9999),
+        "iterations": min(iterations, 2000),
+    }
+    epipolar = fit_fundamental(points0, points1, threshold=threshold, confidence=confidence, iterations=iterations)
     planar = None
-    if epipolar is None or _may_be_planar(points0, points1, epipolar, settings):
-        planar = _homography(points0, points1, *settings)
+    if epipolar is None or _may_be_planar(points0, points1, epipolar, planar_settings):
+        planar = fit_homography(points0, points1, **planar_settings)
     if epipolar is None:  # the solver gives up now and then where a homography is nearly exact
-        if planar is not None and planar.mean() > _MAJORITY:
-            return Fit(planar, "homography")
+        if planar is not None and planar.inliers.mean() > _MAJORITY:
+            return Fit(planar.inliers, "homography", matrix=planar.matrix)
         return Fit(nothing, "none", "no epipolar geometry fits")
-    if planar is not None and _says_more(planar, epipolar):
-        return Fit(planar, "homography")
-    return Fit(epipolar, "fundamental")
+    if planar is not None and _says_more(planar.inliers, epipolar.inliers):
+        return Fit(planar.inliers, "homography", matrix=planar.matrix)
+    return Fit(epipolar.inliers, "fundamental", matrix=epipolar.matrix)
 
 
-def _may_be_planar(
-    points0: Floats, points1: Floats, epipolar: NDArray[np.bool_], settings: tuple[float, float, int]
-) -> bool:
+def fit_fundamental(
+    points0: Floats, points1: Floats, *, threshold: float, confidence: float = 0.999999, iterations: int = 10_000
+) -> Model | None:
+    """MAGSAC fundamental matrix of (N, 2) pixels, ``threshold`` pixels to the epipolar line; None if there is none."""
+    try:
+        matrix, mask = cv2.findFundamentalMat(points0, points1, cv2.USAC_MAGSAC, threshold, confidence, iterations)
+    except cv2.error:
+        return None
+    return _model(matrix, mask)
+
+
+def fit_homography(
+    points0: Floats, points1: Floats, *, threshold: float, confidence: float = 0.9999, iterations: int = 2000
+) -> Model | None:
+    """MAGSAC homography of (N, 2) pixels, ``threshold`` pixels to the point of image 1; None if there is none."""
+    try:
+        matrix, mask = cv2.findHomography(points0, points1, cv2.USAC_MAGSAC, threshold, None, iterations, confidence)
+    except cv2.error:
+        return None
+    return _model(matrix, mask)
+
+
+def _model(matrix: NDArray[np.float64] | None, mask: NDArray[np.uint8] | None) -> Model | None:
+    if matrix is None or mask is None or matrix.shape != (3, 3) or not np.any(mask):
+        return None
+    return Model(np.asarray(matrix, np.float64), np.asarray(mask).ravel() > 0)
+
+
+def _may_be_planar(points0: Floats, points1: Floats, epipolar: Model, settings: dict[str, Any]) -> bool:
     """Whether a homography of a few points leaves any hope that one explains most of all of them."""
     if len(points0) <= 2 * _GLANCE:
         return True
     few = np.linspace(0, len(points0) - 1, _GLANCE).astype(int)
-    glance = _homography(points0[few], points1[few], *settings)
-    return glance is not None and bool(glance.mean() >= _PLANAR**2 * epipolar.mean())
+    glance = fit_homography(points0[few], points1[few], **settings)
+    return glance is not None and bool(glance.inliers.mean() >= _PLANAR**2 * epipolar.inliers.mean())
 
 
 def _says_more(planar: NDArray[np.bool_], epipolar: NDArray[np.bool_]) -> bool:
     most = (planar & epipolar).sum() >= _PLANAR * epipolar.sum()
     return bool(most and epipolar[~planar].sum() <= _LUCK * (~planar).sum())
-
-
-def _fundamental(
-    points0: Floats, points1: Floats, threshold: float, confidence: float, iterations: int
-) -> NDArray[np.bool_] | None:
-    try:
-        _, mask = cv2.findFundamentalMat(points0, points1, cv2.USAC_MAGSAC, threshold, confidence, iterations)
-    except cv2.error:
-        return None
-    return None if mask is None or not mask.any() else np.asarray(mask).ravel() > 0
-
-
-def _homography(
-    points0: Floats, points1: Floats, threshold: float, confidence: float, iterations: int
-) -> NDArray[np.bool_] | None:
-    try:
-        _, mask = cv2.findHomography(
-            points0, points1, cv2.USAC_MAGSAC, 2 * threshold, None, min(iterations, 2000), min(confidence, 0.9999)
-        )
-    except cv2.error:
-        return None
-    return None if mask is None else np.asarray(mask).ravel() > 0

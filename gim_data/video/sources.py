@@ -111,7 +111,12 @@ def outside(unit: str, params: Params, root: Path) -> dict[str, Any]:
 def image_files(folder: Path) -> list[Path]:
     """The images directly in a folder, in natural order (2 before 10)."""
     files = [p for p in folder.iterdir() if _IMAGE.fullmatch(p.suffix.lower()) and p.is_file() and p.name[0] != "."]
-    return sorted(files, key=lambda p: [(int(t) if t.isdigit() else 0, t) for t in re.split(r"(\d+)", p.name)])
+    return sorted(files, key=lambda p: natural_order(p.name))
+
+
+def natural_order(text: str) -> list[tuple[int, str]]:
+    """A sort key by which 2 comes before 10."""
+    return [(int(part) if part.isdigit() else 0, part) for part in re.split(r"(\d+)", text)]
 
 
 def sequence_fps(folder: Path, config: AcquireConfig) -> float:

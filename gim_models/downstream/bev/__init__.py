@@ -1,0 +1,1 @@
+"""Bird's-eye views: point clouds seen from above as pictures, matched by image matchers, aligned in the plane."""
