@@ -11,7 +11,7 @@ import typer
 from rich.markup import escape
 
 from gim_data.errors import GimError
-from orchestration.commands import doctor, dvc, home, params, results, run, status
+from orchestration.commands import doctor, dvc, home, mapping, params, results, run, status
 from orchestration.commands.common import err
 
 app = typer.Typer(
@@ -47,6 +47,8 @@ app.command()(status.status)
 app.command()(params.use)
 app.command()(params.params)
 app.command()(results.report)
+app.command()(mapping.reconstruct)
+app.command()(mapping.localize)
 app.command()(doctor.doctor)
 app.command()(home.init)
 app.add_typer(home.ui, name="ui")
