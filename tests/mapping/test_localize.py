@@ -67,6 +67,16 @@ def test_cameras_that_do_not_fit_make_no_map(wide, tmp_path):
         localize(reference, queries, tmp_path / "out", PlantedSparse(true), MapOptions("p", threads=1), Silent())
 
 
+def test_reference_images_without_matches_make_no_map(wide, tmp_path):
+    pytest.importorskip("pycolmap", reason="pip install 'gim[downstream]'")
+    reference, queries = split(read_reference(wide.write(tmp_path / "in", rows=range(4))), 4)
+    blind = PlantedSparse(wide)
+    honest = blind.match_features
+    blind.match_features = lambda pairs: [matches.select(np.arange(0)) for matches in honest(pairs)]
+    with pytest.raises(BadInput, match="no points"):
+        localize(reference, queries, tmp_path / "out", blind, MapOptions("p", threads=1), Silent())
+
+
 def test_a_distorted_camera_is_undistorted(wide):
     """Points projected through radial distortion: the pose is exact only if the distortion is used."""
     camera = MapCamera("SIMPLE_RADIAL", (600.0, 320.0, 240.0, -0.1), SIZE)

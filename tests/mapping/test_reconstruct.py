@@ -12,8 +12,10 @@ from planted_scene import SIZE, STEP, K, PlantedDense, PlantedSparse, Scene
 from gim_data.errors import BadInput
 from gim_data.stage import Silent
 from gim_models.downstream.mapping.export import write_outputs
+from gim_models.downstream.mapping.images import gather
+from gim_models.downstream.mapping.pairing import exhaustive
 from gim_models.downstream.mapping.quantize import Quantizer
-from gim_models.downstream.mapping.reconstruct import MapOptions, reconstruct
+from gim_models.downstream.mapping.reconstruct import MapOptions, choose_pairs, open_engine, reconstruct
 from gim_models.downstream.mapping.scores import score_map
 
 pytest.importorskip("pycolmap", reason="pip install 'gim[downstream]'")
@@ -110,6 +112,19 @@ def test_images_of_two_sizes_get_two_cameras_and_a_corrupt_one_is_left_out(scene
     assert "0005.png" in result.notes[0]
 
 
+def test_look_alikes_come_from_own_features_or_from_rootsift(tmp_path):
+    """A matcher with features is asked for them once per image; one without needs none of its own."""
+    scene = Scene(count=4, points=60)
+    images = gather(scene.write(tmp_path / "in"), tmp_path / "images", masks=None, frames=9).images
+    for way in ("retrieval", "sequential"):
+        options = MapOptions(way, pairs=way)
+        sparse = PlantedSparse(scene)
+        for matcher in (sparse, PlantedDense(scene)):
+            engine = open_engine(matcher, images, tmp_path / "work", options)
+            assert choose_pairs(engine, options, Silent()) == exhaustive(4)
+        assert sparse.extracted == 4
+
+
 @pytest.mark.parametrize("count", [0, 1])
 def test_one_image_is_no_map(scene, tmp_path, count):
     source = scene.write(tmp_path / "in", rows=range(count))
@@ -117,18 +132,14 @@ def test_one_image_is_no_map(scene, tmp_path, count):
         reconstruct(source, tmp_path / "out", PlantedSparse(scene), OPTIONS, Silent())
 
 
-def test_no_overlap_is_said_with_what_was_tried(tmp_path):
-    """Matches that are all wrong: nothing is verified, no map, a summary all the same."""
-    scene = Scene(count=3, points=200)
-    source = scene.write(tmp_path / "in")
+@pytest.mark.parametrize("kind", ["nothing", "wrong"])
+def test_no_overlap_is_said_with_what_was_tried(tmp_path, kind):
+    """No match at all, or matches that are all wrong: no map, and a summary that says so."""
+    scene = Scene(count=3, points=100)
     stray = PlantedSparse(scene)
-    honest = stray.match_features
-
-    def shuffled(pairs):
-        return [_shuffle(matches) for matches in honest(pairs)]
-
-    stray.match_features = shuffled
-    result = reconstruct(source, tmp_path / "out", stray, OPTIONS, Silent())
+    honest, change = stray.match_features, {"nothing": lambda m: m.select(np.arange(0)), "wrong": _shuffle}[kind]
+    stray.match_features = lambda pairs: [change(matches) for matches in honest(pairs)]
+    result = reconstruct(scene.write(tmp_path / "in"), tmp_path / "out", stray, OPTIONS, Silent())
     assert result.found is None
     text = write_outputs(tmp_path / "out", [result], scene.cameras(), "stray")
     assert "0 of 3 images placed" in text

@@ -27,7 +27,7 @@ WORK = "work"
 Choice = Literal["exhaustive", "sequential", "retrieval"]
 CHOICES: tuple[Choice, ...] = ("exhaustive", "sequential", "retrieval")
 _RETRIEVAL_KEYPOINTS, _RETRIEVAL_SIDE = 1500, 800
-_ENOUGH = 30  # matches below which a pair is not worth verifying: COLMAP registers no image with fewer
+_ENOUGH = 15  # matches; COLMAP believes no pair with fewer inliers
 
 
 @dataclass(frozen=True)

@@ -43,16 +43,18 @@ def scene_of(found: SparseMap) -> dict[str, Any]:
     points, colours = found.points[order], found.colours[order]
     centres = np.array([view.centre for view in found.views.values()])
     middle, size = _framing(np.concatenate([points, centres]))
+    reach = float(np.linalg.norm(centres - middle, axis=1).max())
     down = np.mean([view.T_w2c[1, :3] for view in found.views.values()], axis=0)
     return {
         "points": _base64(points.astype("<f4")),
         "colours": _base64(colours.astype(np.uint8)),
         "cameras": [
-            {"name": name, "corners": _frustum(view.T_w2c, view.camera.K, view.camera.size, 0.03 * size)}
+            {"name": name, "corners": _frustum(view.T_w2c, view.camera.K, view.camera.size, 0.1 * size)}
             for name, view in found.views.items()
         ],
         "middle": middle.tolist(),
         "size": size,
+        "distance": max(2.6 * size, 1.5 * reach),
         "down": (down / max(float(np.linalg.norm(down)), 1e-9)).tolist(),
     }
 
