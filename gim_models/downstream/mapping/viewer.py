@@ -49,12 +49,15 @@ def scene_of(found: SparseMap) -> dict[str, Any]:
         "points": _base64(points.astype("<f4")),
         "colours": _base64(colours.astype(np.uint8)),
         "cameras": [
-            {"name": name, "corners": _frustum(view.T_w2c, view.camera.K, view.camera.size, 0.1 * size)}
+            {
+                "name": name,
+                "corners": _frustum(view.T_w2c, view.camera.K, view.camera.size, max(0.1 * size, 0.04 * reach)),
+            }
             for name, view in found.views.items()
         ],
         "middle": middle.tolist(),
         "size": size,
-        "distance": max(2.6 * size, 1.5 * reach),
+        "distance": max(2.6 * size, 1.8 * reach),
         "down": (down / max(float(np.linalg.norm(down)), 1e-9)).tolist(),
     }
 
