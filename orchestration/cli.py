@@ -17,6 +17,7 @@ from orchestration.commands import (
     dvc,
     home,
     labels,
+    mapping,
     match,
     params,
     propagate,
@@ -66,6 +67,8 @@ app.command()(match.match)
 app.command()(match.homography)
 app.command()(bev.bev)
 app.command("bev-bench")(bev.bev_bench)
+app.command()(mapping.reconstruct)
+app.command()(mapping.localize)
 app.command()(doctor.doctor)
 app.command()(home.init)
 app.add_typer(home.ui, name="ui")

@@ -1,0 +1,226 @@
+"""Where an image was taken: a map triangulated from known cameras, retrieval, matching, PnP (GIM.md 5.2)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gim_data.errors import BadInput
+from gim_data.files import write_json
+from gim_data.stage import Progress
+from gim_data.types import Floats, Matcher
+from gim_models.downstream.mapping import colmap
+from gim_models.downstream.mapping.absolute import (
+    SHARES,
+    THRESHOLDS,
+    QueryPose,
+    estimate_pose,
+    pose_errors,
+    recall,
+    write_poses,
+)
+from gim_models.downstream.mapping.matching import ImageMatcher
+from gim_models.downstream.mapping.model import CameraPlan, MapView, Matrix, SparseMap
+from gim_models.downstream.mapping.pairing import LOOKALIKES, Pair, exhaustive, lookalikes, nearest
+from gim_models.downstream.mapping.quantize import Quantizer
+from gim_models.downstream.mapping.reconstruct import (
+    WORK,
+    MapOptions,
+    describe_images,
+    join,
+    open_engine,
+)
+from gim_models.downstream.mapping.reference import PosedImage
+from gim_models.downstream.mapping.scores import centre_of, extent_of
+
+POSES, NUMBERS = "poses.txt", "localization.json"
+_EXHAUSTIVE_UP_TO = 25  # reference images; beyond, each is matched with its look-alikes only
+
+
+@dataclass(frozen=True)
+class Localized:
+    """What came out.
+
+    Attributes:
+        matcher: its name.
+        poses: of every query.
+        errors: (distance, degrees) of every query with a known pose; infinite where it failed.
+        extent: largest distance between two reference cameras.
+        points: triangulated points of the map.
+    """
+
+    matcher: str
+    poses: list[QueryPose]
+    errors: dict[str, tuple[float, float]]
+    extent: float
+    points: int
+
+    def as_json(self) -> dict[str, Any]:
+        """Numbers for scripts; a failed query's errors are null."""
+        errors = list(self.errors.values())
+        shares = [(share * self.extent, turn) for share, turn in SHARES]
+        return {
+            "matcher": self.matcher,
+            "queries": len(self.poses),
+            "localized": sum(pose.T_w2c is not None for pose in self.poses),
+            "points": self.points,
+            "extent": self.extent,
+            "thresholds": [list(pair) for pair in THRESHOLDS],
+            "recall": recall(errors, THRESHOLDS) if errors else None,
+            "relative_thresholds": [list(pair) for pair in SHARES],
+            "relative_recall": recall(errors, shares) if errors else None,
+            "failed": {pose.name: pose.reason for pose in self.poses if pose.T_w2c is None},
+            "errors": {n: None if np.isinf(d) else [d, a] for n, (d, a) in self.errors.items()},
+        }
+
+    def as_text(self) -> str:
+        """A few lines for people."""
+        numbers = self.as_json()
+        lines = [
+            f"{self.matcher}: {numbers['localized']} of {numbers['queries']} queries localized ({self.points} points)"
+        ]
+        if self.errors:
+            median = np.median(list(self.errors.values()), axis=0)
+            rows = [
+                f"({d:g}, {a:g} deg) {100 * r:.1f} %" for (d, a), r in zip(THRESHOLDS, numbers["recall"], strict=True)
+            ]
+            lines.append(f"  recall in units of the poses (metres, if they are): {', '.join(rows)}")
+            shares = zip(SHARES, numbers["relative_recall"], strict=True)
+            rows = [f"({100 * d:g} %, {a:g} deg) {100 * r:.1f} %" for (d, a), r in shares]
+            lines.append(f"  recall relative to the map's extent of {self.extent:.4g}: {', '.join(rows)}")
+            lines.append(f"  median error: {median[0]:.4g}, {median[1]:.3f} deg")
+        return "\n".join([*lines, *(f"  {name}: {reason}" for name, reason in numbers["failed"].items())])
+
+
+def localize(
+    reference: Sequence[PosedImage],
+    queries: Sequence[PosedImage],
+    out: Path,
+    matcher: Matcher,
+    options: MapOptions,
+    progress: Progress,
+) -> Localized:
+    """Find the camera of each query in a map of the reference images.
+
+    Args:
+        reference: images with poses.
+        queries: images with intrinsics; poses, where known, are only scored against.
+        out: folder for ``poses.txt``, ``localization.json`` and, below ``work/``, what a killed run goes on from.
+        matcher: any matcher.
+        options: ``pairs`` and ``masks`` play no part.
+        progress: where to report.
+
+    Raises:
+        BadInput: the reference images do not match each other, so there is no map.
+        GimError: pycolmap is missing.
+    """
+    colmap.version()
+    work = out / WORK
+    work.mkdir(parents=True, exist_ok=True)
+    engine = open_engine(matcher, [posed.image for posed in (*reference, *queries)], work, options)
+    vectors = describe_images(engine, progress, learn_from=len(reference), seed=options.seed)
+    found = _triangulated(engine, reference, vectors, work, options, progress)
+    query_pairs = _query_pairs(vectors, len(reference))
+    engine.run([pair for pairs in query_pairs for pair in pairs], progress)
+    poses = []
+    for query, pairs in zip(queries, query_pairs, strict=True):
+        pixels, points = lift(engine, pairs, found, options.quantizer)
+        poses.append(estimate_pose(query.image.name, pixels, points, query.camera, seed=options.seed))
+    extent = extent_of(np.array([centre_of(posed.T_w2c) for posed in reference if posed.T_w2c is not None]))
+    result = Localized(matcher.name, poses, _errors(queries, poses), extent, len(found.points))
+    write_poses(out / POSES, poses)
+    write_json(out / NUMBERS, result.as_json())
+    return result
+
+
+def lift(engine: ImageMatcher, pairs: Sequence[Pair], found: SparseMap, quantizer: Quantizer) -> tuple[Floats, Matrix]:
+    """2D-3D matches of a query: (N, 2) its pixels, (N, 3) points that its matches in the reference images belong to.
+
+    Args:
+        engine: holds the matches.
+        pairs: (reference row, query row).
+        found: the map.
+        quantizer: how far a match without keypoints may lie from a keypoint of the map.
+    """
+    pixels, points = [np.zeros((0, 2), np.float32)], [np.zeros(0, np.int64)]
+    for pair in pairs:
+        view = found.views.get(engine.images[pair[0]].name)
+        if view is not None:
+            matches = engine.matches(pair)
+            rows = _keypoint_rows(matches.index0, matches.keypoints0, view, quantizer)
+            hit = np.where(rows >= 0, view.points[rows], -1) if len(view.points) else rows
+            pixels.append(matches.keypoints1[hit >= 0])
+            points.append(hit[hit >= 0])
+    both = np.concatenate([np.concatenate(pixels), np.concatenate(points)[:, None]], axis=1, dtype=np.float64)
+    unique = np.unique(both, axis=0)  # a sparse keypoint meets one point through several images: it counts once
+    return unique[:, :2].astype(np.float32), found.points[unique[:, 2].astype(np.int64)]
+
+
+def _keypoint_rows(
+    index: NDArray[np.int32] | None, ends: Floats, view: MapView, quantizer: Quantizer
+) -> NDArray[np.int64]:
+    """Keypoints of a view that matches end at: by index where the matcher has keypoints, else the nearest."""
+    return index.astype(np.int64) if index is not None else quantizer.snap(ends, view.keypoints)
+
+
+def _triangulated(
+    engine: ImageMatcher,
+    reference: Sequence[PosedImage],
+    vectors: Floats,
+    work: Path,
+    options: MapOptions,
+    progress: Progress,
+) -> SparseMap:
+    """Points seen by the reference images, from their given cameras."""
+    count = len(reference)
+    pairs = exhaustive(count) if count <= _EXHAUSTIVE_UP_TO else lookalikes(vectors[:count], LOOKALIKES)
+    engine.run(pairs, progress)
+    joined = join(engine, pairs, options.quantizer)
+    plan = _plan(reference)
+    database, images = work / "map.db", _root(reference[0])
+    colmap.write_database(database, plan, joined.keypoints[:count], joined.matches)
+    colmap.verify(database, threads=options.threads, seed=options.seed)
+    poses = [posed.T_w2c for posed in reference if posed.T_w2c is not None]
+    model = colmap.triangulate(database, images, plan, poses, threads=options.threads, seed=options.seed)
+    found = colmap.to_map(model)
+    if len(found.points) == 0:
+        raise BadInput(
+            "the reference images do not match each other under their poses: the map has no points",
+            "check that cameras.json belongs to these images (T_w2c maps world to camera), or try another matcher",
+        )
+    return found
+
+
+def _root(posed: PosedImage) -> Path:
+    """The folder that image names are relative to."""
+    return posed.image.path.parents[len(Path(posed.image.name).parts) - 1]
+
+
+def _plan(reference: Sequence[PosedImage]) -> CameraPlan:
+    cameras = list(dict.fromkeys(posed.camera for posed in reference))
+    return CameraPlan(
+        [posed.image.name for posed in reference], cameras, [cameras.index(posed.camera) for posed in reference]
+    )
+
+
+def _query_pairs(vectors: Floats, count: int) -> list[list[Pair]]:
+    """For each query its nearest reference images, as (reference row, query row)."""
+    found = []
+    for row in range(count, len(vectors)):
+        best = nearest(vectors[:count] @ vectors[row], LOOKALIKES)
+        found.append([(int(i), row) for i in best])
+    return found
+
+
+def _errors(queries: Sequence[PosedImage], poses: Sequence[QueryPose]) -> dict[str, tuple[float, float]]:
+    errors = {}
+    for query, pose in zip(queries, poses, strict=True):
+        if query.T_w2c is not None:
+            failed = (float("inf"), float("inf"))
+            errors[query.image.name] = failed if pose.T_w2c is None else pose_errors(pose.T_w2c, query.T_w2c)
+    return errors

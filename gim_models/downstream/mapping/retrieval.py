@@ -1,0 +1,63 @@
+"""One vector per image, from local features: VLAD on a vocabulary learned from the images themselves.
+
+Jegou et al., "Aggregating local descriptors into a compact image representation", CVPR 2010, with the normalisation
+inside each word of Arandjelovic and Zisserman, "All about VLAD", CVPR 2013. No weights, no download.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.cluster.vq import kmeans2
+
+from gim_data.types import Floats
+
+WORDS = 32
+"""Visual words; a descriptor of 128 numbers gives vectors of 4096."""
+SAMPLE = 20_000
+"""Descriptors that the vocabulary is learned from, evenly over the images."""
+_ROUNDS = 15
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """(W, D) float32 centres of visual words."""
+
+    words: Floats
+
+    def describe(self, descriptors: Floats) -> Floats:
+        """The (W * D,) unit vector of an image from its (N, D) descriptors; zeros where it has none."""
+        vlad = np.zeros_like(self.words)
+        if len(descriptors):
+            word = _closest(descriptors, self.words)
+            np.add.at(vlad, word, descriptors - self.words[word])
+        norms = np.linalg.norm(vlad, axis=1, keepdims=True)
+        vlad /= np.maximum(norms, 1e-12)
+        flat: Floats = (vlad / max(float(np.linalg.norm(vlad)), 1e-12)).ravel().astype(np.float32)
+        return flat
+
+
+def learn_vocabulary(descriptors: Sequence[Floats], *, words: int = WORDS, seed: int = 0) -> Vocabulary:
+    """Learn a vocabulary by k-means.
+
+    Args:
+        descriptors: (N_i, D) of each image.
+        words: how many; fewer where there are fewer descriptors.
+        seed: of the sample and of k-means.
+    """
+    generator = np.random.default_rng(seed)
+    share = max(1, SAMPLE // max(1, len(descriptors)))
+    sample = np.concatenate([d[generator.permutation(len(d))[:share]] for d in descriptors]).astype(np.float64)
+    if len(sample) == 0:
+        return Vocabulary(np.zeros((1, descriptors[0].shape[1] if descriptors else 1), np.float32))
+    count = min(words, len(np.unique(sample, axis=0)))
+    centres, _ = kmeans2(sample, count, iter=_ROUNDS, minit="++", rng=generator, missing="warn")
+    return Vocabulary(centres.astype(np.float32))
+
+
+def _closest(points: Floats, centres: Floats) -> NDArray[np.int64]:
+    """The nearest centre of each point."""
+    return np.asarray(np.argmin((centres**2).sum(1) - 2 * points @ centres.T, axis=1))
