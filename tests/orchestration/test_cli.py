@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import resource
 import shutil
 import subprocess
@@ -63,7 +64,13 @@ def test_help_is_quick_and_imports_nothing_heavy() -> None:
     assert after.ru_utime - before.ru_utime < 1.5  # CPU seconds: the clock on the wall depends on the neighbours
 
 
-@pytest.mark.parametrize("command", [[], ["run"], ["status"], ["use"], ["params"], ["zeb", "score"], ["dvc", "render"]])
+COMMANDS = [
+    *([], ["run"], ["status"], ["use"], ["params"], ["dvc", "render"]),
+    *(["zeb", name] for name in ("unpack", "check", "score")),
+]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_explains_itself(gim: Gim, command: list[str]) -> None:
     done = gim(*command, "--help")
     assert done.returncode == 0
@@ -81,6 +88,8 @@ def test_every_command_explains_itself(gim: Gim, command: list[str]) -> None:
         (["use", "--profile", "huge"], "profile 'huge'", "set 'profile'"),
         (["use", "--videos", "nowhere.mp4"], "nothing at nowhere.mp4", "check the path"),
         (["zeb", "score", "--dumps", "nowhere"], "nowhere", "->"),
+        (["zeb", "check", "nowhere"], "nowhere is not a folder", "gl3d"),
+        (["zeb", "unpack", "params.yaml", "--out", "nowhere"], "params.yaml is no zip archive", "download it again"),
     ],
 )
 def test_mistakes_get_a_remedy(gim: Gim, root: Path, words: list[str], problem: str, remedy: str) -> None:
@@ -127,3 +136,18 @@ def test_params_lists_every_field_with_its_default(gim: Gim, root: Path) -> None
     assert done.returncode == 0, done.stderr
     fields = {name for model in read_params(root, SECTIONS).values() for name in type(model).model_fields}
     assert [name for name in fields if name not in done.stdout] == []
+
+
+def test_an_empty_benchmark_is_all_missing_and_says_where_it_is(gim: Gim, tmp_path: Path) -> None:
+    done = gim("zeb", "check", str(tmp_path))
+    assert done.returncode == 1
+    assert "0 of 45916 pairs" in done.stdout
+    assert "github.com/xuelunshen/gim" in done.stdout
+
+
+def test_findings_come_as_json(gim: Gim, tmp_path: Path) -> None:
+    done = gim("zeb", "check", str(tmp_path), "--json")
+    assert done.returncode == 1
+    found = json.loads(done.stdout)
+    assert len(found) == 12
+    assert len(found["Multi-FoV"]["missing"]) == 5000
