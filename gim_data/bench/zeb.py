@@ -101,7 +101,8 @@ def read_pair(path: Path) -> TwoViewPair:
         f"{scene}#{name0}#{name1}",
         image0,
         image1,
-        *cameras,
+        cameras[0],
+        cameras[1],
         check_pose(numbers[20:].reshape(4, 4), f"{where}, T_0to1"),
         _overlap(numbers[:2].tolist(), where),
     )

@@ -17,3 +17,5 @@ def zeb() -> None:
 app.command()(zeb_files.unpack)
 app.command()(zeb_files.check)
 app.command()(zeb_scores.score)
+app.command()(zeb_scores.table)
+app.command()(zeb_scores.compare)

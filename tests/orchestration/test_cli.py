@@ -66,7 +66,7 @@ def test_help_is_quick_and_imports_nothing_heavy() -> None:
 
 COMMANDS = [
     *([], ["run"], ["status"], ["use"], ["params"], ["dvc", "render"]),
-    *(["zeb", name] for name in ("unpack", "check", "score")),
+    *(["zeb", name] for name in ("unpack", "check", "score", "table", "compare")),
 ]
 
 
@@ -88,6 +88,8 @@ def test_every_command_explains_itself(gim: Gim, command: list[str]) -> None:
         (["use", "--profile", "huge"], "profile 'huge'", "set 'profile'"),
         (["use", "--videos", "nowhere.mp4"], "nothing at nowhere.mp4", "check the path"),
         (["zeb", "score", "--dumps", "nowhere"], "nowhere", "->"),
+        (["zeb", "compare", "a", "b"], "a has no scores in this workspace", "gim run zeb_scores"),
+        (["zeb", "table", "--at", "7"], "AUC@7 is not computed", "use one of 5, 10, 20"),
         (["zeb", "check", "nowhere"], "nowhere is not a folder", "gl3d"),
         (["zeb", "unpack", "params.yaml", "--out", "nowhere"], "params.yaml is no zip archive", "download it again"),
     ],
@@ -151,3 +153,10 @@ def test_findings_come_as_json(gim: Gim, tmp_path: Path) -> None:
     found = json.loads(done.stdout)
     assert len(found) == 12
     assert len(found["Multi-FoV"]["missing"]) == 5000
+
+
+def test_the_published_table_needs_no_scores(gim: Gim, root: Path) -> None:
+    done = gim("zeb", "table", "--format", "markdown", root=root)
+    assert done.returncode == 0, done.stderr
+    assert "| GIM DKM, 100 h † | **63.3** |" in done.stdout
+    assert "not measured here" in done.stdout
