@@ -1,4 +1,4 @@
-"""``gim zeb unpack`` and ``gim zeb check``: the benchmark's files."""
+"""``gim zeb unpack``, ``check`` and ``leakage``: the benchmark's files."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from orchestration.commands.common import err, out
+from orchestration.commands.common import err, out, root_of
 from orchestration.progress import reporting
 
 if TYPE_CHECKING:
@@ -22,6 +22,10 @@ Archives = Annotated[list[Path], typer.Argument(metavar="ZIP...", help="Archives
 Out = Annotated[Path, typer.Option("--out", help="The folder that will hold the data sets.", file_okay=False)]
 Folder = Annotated[Path, typer.Argument(metavar="DIR", help="The folder of the data sets' folders.")]
 Dumps = Annotated[Path | None, typer.Option(help="Take the pair list from these dumps instead of the built-in one.")]
+Images = Annotated[
+    Path | None,
+    typer.Option(help="A folder of images to look for; default: the workspace's benchmark.", file_okay=False),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="All findings, as JSON.")]
 
 
@@ -67,6 +71,41 @@ def check(folder: Folder, dumps: Dumps = None, as_json: AsJson = False) -> None:
     else:
         _say(found)
     if not all(f.sound for f in found):
+        raise typer.Exit(1)
+
+
+def leakage(context: typer.Context, images: Images = None, as_json: AsJson = False) -> None:
+    """Look for benchmark images among the training frames.
+
+    Perceptual hashes find a frame again after re-encoding, resizing or a change of brightness; they do not find
+    another view of the same place. Ends with exit code 1 where an image was found.
+
+    \b
+    Examples:
+      gim zeb leakage                    the workspace's frames against its benchmark
+      gim zeb leakage --images ../zeb    ... against other images
+    """  # noqa: D301
+    from gim_data.bench.leaks import bench_images, find_leaks, frame_stores, image_files
+    from gim_data.errors import GimError
+
+    data = root_of(context) / "data"
+    stores = frame_stores(data)
+    wanted = image_files(images) if images else bench_images(data)
+    if not stores or not wanted:
+        raise GimError(f"{data} holds no {'images' if stores else 'frames'} to compare", "gim run frames bench")
+    with reporting(err) as progress:
+        report = find_leaks(stores, wanted, progress)
+    if as_json:
+        rows = [{**asdict(leak), "image": str(leak.image)} for leak in report.leaks]
+        typer.echo(json.dumps({**asdict(report), "leaks": rows}, indent=1, sort_keys=True))
+    else:
+        for leak in report.leaks:
+            place = f"{leak.video}, frame {leak.frame} at {leak.time:.2f} s"
+            text = f"{leak.image} is {place} ({leak.bits} of 256 bits differ)"
+            out.print(text, highlight=False, markup=False, soft_wrap=True)
+        told = f"{report.frames} frames, {report.images} images ({report.unseen} too plain to tell)"
+        out.print(f"{told}: {len(report.leaks)} found", highlight=False)
+    if report.leaks:
         raise typer.Exit(1)
 
 
