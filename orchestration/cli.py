@@ -11,7 +11,7 @@ import typer
 from rich.markup import escape
 
 from gim_data.errors import GimError
-from orchestration.commands import doctor, dvc, home, params, results, run, status, zeb
+from orchestration.commands import bench, doctor, dvc, home, params, results, run, status, zeb
 from orchestration.commands.common import err
 
 app = typer.Typer(
@@ -53,6 +53,7 @@ app.add_typer(home.ui, name="ui")
 app.add_typer(home.dagster, name="dagster")
 app.add_typer(dvc.app, name="dvc")
 app.add_typer(zeb.app, name="zeb")
+app.add_typer(bench.app, name="bench")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

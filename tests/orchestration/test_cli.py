@@ -67,6 +67,7 @@ def test_help_is_quick_and_imports_nothing_heavy() -> None:
 COMMANDS = [
     *([], ["run"], ["status"], ["use"], ["params"], ["dvc", "render"]),
     *(["zeb", name] for name in ("unpack", "check", "score", "table", "compare", "leakage")),
+    *(["bench", name] for name in ("homography", "points")),
 ]
 
 
@@ -90,6 +91,8 @@ def test_every_command_explains_itself(gim: Gim, command: list[str]) -> None:
         (["zeb", "score", "--dumps", "nowhere"], "nowhere", "->"),
         (["zeb", "compare", "a", "b"], "a has no scores in this workspace", "gim run zeb_scores"),
         (["zeb", "table", "--at", "7"], "AUC@7 is not computed", "use one of 5, 10, 20"),
+        (["bench", "homography", ".", "--matcher", "rootsift", "--protocol", "x"], "no protocol 'x'", "ransac"),
+        (["bench", "points", "tests/bench", "--matcher", "rootsift"], "holds no such pair", "corrs.txt"),
         (["zeb", "leakage"], "holds no frames to compare", "gim run frames bench"),
         (["zeb", "check", "nowhere"], "nowhere is not a folder", "gl3d"),
         (["zeb", "unpack", "params.yaml", "--out", "nowhere"], "params.yaml is no zip archive", "download it again"),
