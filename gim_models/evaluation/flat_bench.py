@@ -77,7 +77,9 @@ def score_planar(
         truth = (apply(S0, pair.points0), apply(S1, pair.points1))
     else:
         truth = homography.judges(S1 @ pair.H_0to1 @ np.linalg.inv(S0), (small0, small1))
-    return _score(pair.identifier, homography.transfer_error(fit.H, *truth), fit)
+    error = homography.transfer_error(fit.H, *truth)
+    reason = fit.reason or ("" if np.isfinite(error) else "a point is sent beyond the horizon")
+    return _score(pair.identifier, error, Fit(fit.H, fit.inliers, reason))
 
 
 def score_points(pair: PointPair, prediction: Prediction) -> FlatScore:

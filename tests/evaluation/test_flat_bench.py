@@ -114,6 +114,15 @@ def test_errors_are_pixels_of_the_reduced_image(pair: PlanarPair, short_side: in
     assert score.value == pytest.approx(expected, abs=0.01)
 
 
+def test_an_estimate_with_a_corner_beyond_the_horizon_is_a_failure(pair: PlanarPair):
+    """The matches lie on one plane, exactly; a corner of the image does not lie in front of it."""
+    points0 = np.random.default_rng(0).uniform(0, [90, 959], (200, 2))
+    points = [p.astype(np.float32) for p in (points0, apply(BEHIND, points0))]
+    found = Prediction(pair.identifier, points[0], points[1], np.ones(200, np.float32))
+    score = score_planar(pair, found, PROTOCOLS["homography-ransac-v1"], short_side=0, seed=0)
+    assert (score.value, score.reason) == (np.inf, "a point is sent beyond the horizon")
+
+
 def test_validation_points_judge_where_they_are_given(pair: PlanarPair):
     points0 = np.array([[100.0, 100.0], [200.0, 300.0]])
     judged = PlanarPair(*list(vars(pair).values())[:4], points0, apply(pair.H_0to1, points0) + np.array([0, 7]))

@@ -92,7 +92,6 @@ def test_every_command_explains_itself(gim: Gim, command: list[str]) -> None:
         (["zeb", "compare", "a", "b"], "a has no scores in this workspace", "gim run zeb_scores"),
         (["zeb", "table", "--at", "7"], "AUC@7 is not computed", "use one of 5, 10, 20"),
         (["bench", "homography", ".", "--matcher", "rootsift", "--protocol", "x"], "no protocol 'x'", "ransac"),
-        (["bench", "points", "tests/bench", "--matcher", "rootsift"], "holds no such pair", "corrs.txt"),
         (["zeb", "leakage"], "holds no frames to compare", "gim run frames bench"),
         (["zeb", "check", "nowhere"], "nowhere is not a folder", "gl3d"),
         (["zeb", "unpack", "params.yaml", "--out", "nowhere"], "params.yaml is no zip archive", "download it again"),
@@ -164,3 +163,10 @@ def test_the_published_table_needs_no_scores(gim: Gim, root: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert "| GIM DKM, 100 h † | **63.3** |" in done.stdout
     assert "not measured here" in done.stdout
+
+
+def test_a_folder_without_annotated_points_says_what_it_needs(gim: Gim, tmp_path: Path) -> None:
+    done = gim("bench", "points", str(tmp_path), "--matcher", "rootsift")
+    assert done.returncode == 1
+    assert "holds no such pair" in done.stderr
+    assert "corrs.txt" in done.stderr
