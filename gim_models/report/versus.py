@@ -11,6 +11,7 @@ import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from gim_data.bench.checks import load_image
+from gim_data.errors import GimError
 from gim_data.files import atomic
 from gim_data.plotting import colour_by, draw_matches, save_picture, stack
 from gim_data.types import Image, TwoViewPair
@@ -20,6 +21,7 @@ from gim_models.evaluation.protocol import epipolar_distance2
 from gim_models.evaluation.versus import Difference, Parted, texts
 
 _HEIGHT = 300  # pixels of each image in a picture
+_REMEDY = "the scores are of another benchmark: gim run zeb_predictions zeb_scores"
 _RED = 5.0  # pixels from the true epipolar lines at which a match is drawn red
 
 
@@ -75,11 +77,16 @@ def draw_pairs(contest: Contest, found: Sequence[Parted], out: Path) -> list[str
 
     Returns:
         File names, in order.
+
+    Raises:
+        GimError: the benchmark or the predictions are not those that were scored.
     """
     truth = {(name, p.identifier): p for name, pairs in read_bench(contest.bench).items() for p in pairs}
     names = []
     for pair in found:
-        views = truth[pair.sequence, pair.identifier]
+        views = truth.get((pair.sequence, pair.identifier))
+        if views is None:
+            raise GimError(f"{contest.bench} has no pair {pair.identifier}", _REMEDY)
         rows = [
             draw_side(views, _prediction(folder, pair), f"{name}: {error:.1f} degrees")
             for name, folder, error in zip(contest.names, contest.predictions, (pair.first, pair.second), strict=True)
@@ -117,7 +124,11 @@ def _degrees(error: float) -> str:
 
 
 def _prediction(folder: Path, pair: Parted) -> Prediction:
-    return next(p for p in read_predictions(folder / f"{pair.sequence}.parquet") if p.identifier == pair.identifier)
+    path = folder / f"{pair.sequence}.parquet"
+    found = next((p for p in read_predictions(path) if p.identifier == pair.identifier), None)
+    if found is None:
+        raise GimError(f"{path} has no pair {pair.identifier}", _REMEDY)
+    return found
 
 
 def _small(image: Image) -> tuple[Image, float]:

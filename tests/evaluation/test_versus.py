@@ -13,7 +13,7 @@ from gim_data.errors import GimError
 from gim_data.types import TwoViewPair
 from gim_models.evaluation.auc import auc
 from gim_models.evaluation.prediction_store import Prediction, write_predictions
-from gim_models.evaluation.versus import ALL, differences, markdown, parted
+from gim_models.evaluation.versus import ALL, Parted, differences, markdown, parted
 from gim_models.report.versus import Contest, draw_side, write_page
 
 
@@ -102,3 +102,12 @@ def test_the_page_shows_every_pair_and_escapes_names(contest: tuple[Contest, Two
     picture = cv2.imread(str(tmp_path / "out" / "box_box_0_1.jpg"))
     assert picture is not None
     assert picture.shape[1] == 1000
+
+
+def test_scores_of_another_benchmark_are_named(contest: tuple[Contest, TwoViewPair], tmp_path: Path):
+    what, _ = contest
+    for sequence, where in (("nowhere", "bench has no pair"), ("box", r"box\.parquet has no pair")):
+        lost = [Parted(sequence, "box#0#1", 0.5, 180.0, 1.0)]
+        write_predictions(what.predictions[0] / "box.parquet", [])
+        with pytest.raises(GimError, match=where):
+            write_page(what, [], [lost, []], tmp_path / "out")
