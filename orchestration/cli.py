@@ -12,6 +12,7 @@ from rich.markup import escape
 
 from gim_data.errors import GimError
 from orchestration.commands import (
+    bench,
     bev,
     doctor,
     dvc,
@@ -25,6 +26,7 @@ from orchestration.commands import (
     run,
     status,
     teachers,
+    zeb,
 )
 from orchestration.commands.common import err
 
@@ -75,7 +77,8 @@ app.add_typer(home.ui, name="ui")
 app.add_typer(home.dagster, name="dagster")
 app.add_typer(labels.app, name="labels")
 app.add_typer(dvc.app, name="dvc")
-app.add_typer(results.zeb, name="zeb")
+app.add_typer(zeb.app, name="zeb")
+app.add_typer(bench.app, name="bench")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

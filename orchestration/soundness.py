@@ -102,6 +102,18 @@ def every_pair_scored(folder: Path) -> Finding:
     return Finding(problem, {"pairs": bench["pairs"], **counts})
 
 
+def nothing_leaked(folder: Path) -> Finding:
+    """No frame that training may read looks like a benchmark image."""
+    from gim_data.bench.leaks import bench_images, find_leaks, frame_stores
+    from gim_data.stage import Silent
+
+    data = folder.parents[1]
+    report = find_leaks(frame_stores(data), bench_images(data), Silent())
+    places = [f"{leak.image.name} is {leak.video} at {leak.time:.2f} s" for leak in report.leaks[:5]]
+    problem = f"{len(report.leaks)} benchmark images are training frames: {', '.join(places)}" if places else ""
+    return Finding(problem, {"frames": report.frames, "images": report.images, "leaks": len(report.leaks)})
+
+
 QUESTIONS = (
     Question("shots", "usable_shots", usable_shots, False, "At least one span of the video can be used."),
     Question("matches", "labels_sound", labels_sound, True, "Coordinates are finite and inside their frames."),
@@ -109,4 +121,5 @@ QUESTIONS = (
     Question("tracks", "pairs_sound", labels_sound, True, "Coordinates are finite and inside their frames."),
     Question("model", "loss_finite", loss_finite, True, "No loss became infinite or NaN."),
     Question("zeb_scores", "every_pair_scored", every_pair_scored, True, "One result per benchmark pair."),
+    Question("scaling_curve", "nothing_leaked", nothing_leaked, True, "No benchmark image is a training frame."),
 )

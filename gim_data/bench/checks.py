@@ -7,6 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image as Pillow
 
 from gim_data.errors import BadInput
 from gim_data.types import Image, Size
@@ -53,6 +54,8 @@ def check_name(name: str, where: str) -> str:
     parts = name.replace("\\", "/").split("/")
     if not name or name.startswith(("/", "\\")) or ".." in parts or ":" in name or "\0" in name:
         raise BadInput(f"{where}: {name!r} leaves the folder", "name images relative to their folder, without '..'")
+    if "#" in name:
+        raise BadInput(f"{where}: {name!r} holds '#', which separates the parts of a pair's name", "rename the image")
     return name
 
 
@@ -67,6 +70,26 @@ def check_principal(K: Matrix, size: Size, where: str) -> None:
             f"{where}: principal point ({K[0, 2]:g}, {K[1, 2]:g}) is outside the {size[0]}x{size[1]} image",
             "give the intrinsics of the stored images; width and height may be swapped",
         )
+
+
+def image_size(path: Path, where: str = "") -> Size:
+    """(width, height) of an image file as stored, from its header alone.
+
+    Args:
+        path: the file.
+        where: what names it, in front of the error.
+
+    Raises:
+        BadInput: no such file, or it is no image.
+    """
+    prefix = f"{where}: " if where else ""
+    if not path.is_file():
+        raise BadInput(f"{prefix}image {path} does not exist", "restore it, or remove its pairs")
+    try:
+        with Pillow.open(path) as image:
+            return image.size
+    except (OSError, Pillow.DecompressionBombError):
+        raise BadInput(f"{prefix}image {path} does not decode", "replace it, or remove its pairs") from None
 
 
 def load_image(path: Path) -> Image:

@@ -11,10 +11,10 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from gim_data.bench.checks import load_image
+from gim_data.bench.checks import image_size
 from gim_data.bench.overlap import frustum_overlap, rotation_degrees, scene_depths
 from gim_data.bench.posed import Camera, make_pair, read_cameras, read_posed
-from gim_data.types import Size, TwoViewPair
+from gim_data.types import TwoViewPair
 
 T = TypeVar("T")
 _PROBES = 6  # listed pairs from which a scene's depth is estimated
@@ -94,16 +94,6 @@ def _candidates(scene: str, cameras: Sequence[Camera], depths: list[float], rule
             if rules.overlap[0] <= overlap <= rules.overlap[1]:
                 pairs.append(make_pair(scene, first, second, overlap))
     return pairs
-
-
-def image_size(path: Path) -> Size:
-    """(width, height) of an image file.
-
-    Raises:
-        BadInput: it does not decode.
-    """
-    height, width = load_image(path).shape[:2]
-    return width, height
 
 
 def _spread(items: Sequence[T], count: int) -> list[T]:

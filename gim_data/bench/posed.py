@@ -7,20 +7,18 @@ allow pairs that nobody listed.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gim_data.bench.checks import check_intrinsics, check_name, check_pose
+from gim_data.bench.checks import check_intrinsics, check_pose, check_principal, image_size
+from gim_data.bench.listing import PAIRS_FILE, Entry, array_field, image_field, read_listing, read_object
 from gim_data.errors import BadInput
 from gim_data.types import TwoViewPair
 
-PAIRS_FILE = "pairs.json"
 _REMEDY = "a pair has image0, image1, K0, K1, T_0to1 and, where known, overlap"
 
 
@@ -34,13 +32,17 @@ class Camera:
 
 
 def is_posed(folder: Path) -> bool:
-    """Whether a folder holds image pairs with relative poses (and not, say, homographies)."""
+    """Whether a folder holds image pairs with relative poses (and not, say, homographies).
+
+    A list that cannot be read counts as one: reading it as such tells what is wrong, passing it by would hide it.
+    """
     path = folder / PAIRS_FILE
     if not path.is_file():
         return False
-    raw = _read(path)
-    entries = raw.get("pairs") if isinstance(raw, dict) else None
-    return bool(entries) and isinstance(entries, list) and "T_0to1" in entries[0]
+    try:
+        return "T_0to1" in read_listing(path)[0][1]
+    except BadInput:
+        return True
 
 
 def find_posed(root: Path) -> Iterator[Path]:
@@ -55,17 +57,15 @@ def read_posed(folder: Path) -> list[TwoViewPair]:
 
     Raises:
         BadInput: not JSON, a missing or impossible field, an image that is missing, or a pair listed twice. The error
-            names file, pair and field.
+            names file, line, pair and field.
     """
     path = folder / PAIRS_FILE
-    entries = _read(path).get("pairs", [])
-    pairs = [_pair(folder, entry, f"{path}, pair {i}") for i, entry in enumerate(entries)]
-    if not pairs:
-        raise BadInput(f"{path} lists no pair", "remove the folder from the sources, or list pairs")
+    entries = read_listing(path)
+    pairs = [_pair(folder, entry, where) for where, entry in entries]
     seen: set[str] = set()
-    for i, pair in enumerate(pairs):
+    for (where, _), pair in zip(entries, pairs, strict=True):
         if pair.identifier in seen:
-            raise BadInput(f"{path}, pair {i}, image0: {pair.identifier} is listed twice", "remove one of the two")
+            raise BadInput(f"{where}, image0: {pair.identifier} is listed twice", "remove one of the two")
         seen.add(pair.identifier)
     return pairs
 
@@ -78,13 +78,14 @@ def read_cameras(folder: Path) -> list[Camera]:
     """
     path = folder / "frames.json"
     if path.is_file():
-        raw = _read(path)
-        rows = [(frame, raw.get("K")) for frame in raw.get("frames", [])]
-        return [_camera(folder, f.get("image", ""), K, f.get("T_w2c"), path) for f, K in rows]
+        raw = read_object(path)
+        return [_camera(folder, {**frame, "K": raw.get("K")}, path) for frame in _objects(raw, "frames", path)]
     path = folder / "cameras.json"
     if path.is_file():
-        cameras = _read(path).get("cameras", {})
-        return [_camera(folder, name, c.get("K"), c.get("T_w2c"), path) for name, c in sorted(cameras.items())]
+        cameras = read_object(path).get("cameras")
+        if not isinstance(cameras, dict) or not all(isinstance(camera, dict) for camera in cameras.values()):
+            raise BadInput(f"{path}, cameras: not an object with a camera per image", "restore the file")
+        return [_camera(folder, {**camera, "image": name}, path) for name, camera in sorted(cameras.items())]
     return []
 
 
@@ -95,57 +96,41 @@ def make_pair(scene: str, first: Camera, second: Camera, overlap: float) -> TwoV
     return TwoViewPair(identifier, first.image, second.image, first.K, second.K, T_0to1, overlap)
 
 
-def _pair(folder: Path, entry: Mapping[str, Any], where: str) -> TwoViewPair:
-    images = [_image(folder, entry.get(field), f"{where}, {field}") for field in ("image0", "image1")]
+def _pair(folder: Path, entry: Entry, where: str) -> TwoViewPair:
+    first, second = (_view(folder, entry, i, where) for i in (0, 1))
     overlap = entry.get("overlap")
     if overlap is not None and not (isinstance(overlap, int | float) and 0 <= overlap <= 1):
         raise BadInput(f"{where}, overlap: {overlap!r} is not in 0 to 1", "leave it out where it is unknown")
     return TwoViewPair(
-        f"{folder.name}#{images[0].stem}#{images[1].stem}",
-        images[0],
-        images[1],
-        check_intrinsics(_matrix(entry.get("K0"), 3, f"{where}, K0"), f"{where}, K0"),
-        check_intrinsics(_matrix(entry.get("K1"), 3, f"{where}, K1"), f"{where}, K1"),
-        check_pose(_matrix(entry.get("T_0to1"), 4, f"{where}, T_0to1"), f"{where}, T_0to1"),
+        f"{folder.name}#{first[0].stem}#{second[0].stem}",
+        first[0],
+        second[0],
+        first[1],
+        second[1],
+        check_pose(array_field(entry, "T_0to1", (4, 4), where, _REMEDY), f"{where}, T_0to1"),
         float("nan") if overlap is None else float(overlap),
     )
 
 
-def _camera(folder: Path, name: str, K: Any, T: Any, path: Path) -> Camera:
-    where = f"{path}, image {name}"
-    return Camera(
-        _image(folder, name, f"{where}, image"),
-        check_intrinsics(_matrix(K, 3, f"{where}, K"), f"{where}, K"),
-        check_pose(_matrix(T, 4, f"{where}, T_w2c"), f"{where}, T_w2c"),
-    )
+def _view(folder: Path, entry: Entry, index: int, where: str) -> tuple[Path, NDArray[np.float64]]:
+    """Image file and intrinsics of one side of a pair."""
+    image = image_field(folder, entry, f"image{index}", where, _REMEDY)
+    size = image_size(image, f"{where}, image{index}")
+    K = check_intrinsics(array_field(entry, f"K{index}", (3, 3), where, _REMEDY), f"{where}, K{index}")
+    check_principal(K, size, f"{where}, K{index}")
+    return image, K
 
 
-def _image(folder: Path, name: Any, where: str) -> Path:
-    if not isinstance(name, str):
-        raise BadInput(f"{where}: missing", _REMEDY)
-    path = folder / "images" / check_name(name, where)
-    if not path.is_file():
-        raise BadInput(f"{where}: image {path} does not exist", "restore it, or remove its pairs")
-    return path
+def _objects(raw: Entry, field: str, path: Path) -> list[Entry]:
+    rows = raw.get(field)
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise BadInput(f"{path}, {field}: not a list of objects", "restore the file")
+    return rows
 
 
-def _matrix(value: Any, size: int, where: str) -> NDArray[np.float64]:
-    if value is None:
-        raise BadInput(f"{where}: missing", _REMEDY)
-    try:
-        matrix = np.asarray(value, dtype=np.float64)
-    except (TypeError, ValueError):
-        raise BadInput(f"{where}: not a matrix of numbers", _REMEDY) from None
-    if matrix.shape != (size, size):
-        raise BadInput(f"{where}: shape {matrix.shape} instead of ({size}, {size})", _REMEDY)
-    return matrix
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        raw = json.loads(path.read_text())
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise BadInput(f"{path} is not JSON: {error}", "restore the file") from None
-    if not isinstance(raw, dict):
-        raise BadInput(f"{path} does not hold an object", "write {'pairs': [...]}") from None
-    return raw
+def _camera(folder: Path, row: Entry, path: Path) -> Camera:
+    where = f"{path}, image {row.get('image')}"
+    image = image_field(folder, row, "image", where, _REMEDY)
+    K = check_intrinsics(array_field(row, "K", (3, 3), where, _REMEDY), f"{where}, K")
+    check_principal(K, image_size(image, f"{where}, image"), f"{where}, K")
+    return Camera(image, K, check_pose(array_field(row, "T_w2c", (4, 4), where, _REMEDY), f"{where}, T_w2c"))

@@ -8,7 +8,8 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
-from gim_data.bench.posed import PAIRS_FILE, find_posed, is_posed
+from gim_data.bench.listing import PAIRS_FILE
+from gim_data.bench.posed import find_posed, is_posed
 from gim_data.bench.zeb import is_zeb
 from gim_data.errors import GimError
 from gim_data.files import digest_of, sha256

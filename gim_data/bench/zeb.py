@@ -14,7 +14,15 @@ from pathlib import Path
 
 import numpy as np
 
-from gim_data.bench.checks import check_intrinsics, check_name, check_pose, load_image, save_image
+from gim_data.bench.checks import (
+    check_intrinsics,
+    check_name,
+    check_pose,
+    check_principal,
+    image_size,
+    load_image,
+    save_image,
+)
 from gim_data.errors import BadInput
 from gim_data.files import atomic
 from gim_data.types import TwoViewPair
@@ -86,12 +94,15 @@ def read_pair(path: Path) -> TwoViewPair:
     name0, name1 = (check_name(fields[i], f"{where}, {_NAMES[i]}") for i in (0, 1))
     numbers = np.array([_number(fields[i], f"{where}, {_NAMES[i]}") for i in range(2, FIELDS)])
     scene, image0, image1 = _locate(path, name0, name1)
+    cameras = [check_intrinsics(numbers[2 + 9 * i : 11 + 9 * i].reshape(3, 3), f"{where}, K{i}") for i in (0, 1)]
+    for i, image in enumerate((image0, image1)):
+        check_principal(cameras[i], image_size(image, f"{where}, name{i}"), f"{where}, K{i}")
     return TwoViewPair(
         f"{scene}#{name0}#{name1}",
         image0,
         image1,
-        check_intrinsics(numbers[2:11].reshape(3, 3), f"{where}, K0"),
-        check_intrinsics(numbers[11:20].reshape(3, 3), f"{where}, K1"),
+        cameras[0],
+        cameras[1],
         check_pose(numbers[20:].reshape(4, 4), f"{where}, T_0to1"),
         _overlap(numbers[:2].tolist(), where),
     )

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
+from typing import Protocol
 
 import cv2
 import numpy as np
@@ -15,7 +16,7 @@ import numpy as np
 from gim_data.bench.checks import load_image
 from gim_data.errors import GimError
 from gim_data.stage import Job, Progress, Summary
-from gim_data.types import Floats, Image, Matcher, Matches, SparseMatcher, TwoViewPair
+from gim_data.types import Floats, Image, Matcher, Matches, SparseMatcher
 from gim_models.evaluation.bench import read_bench
 from gim_models.evaluation.config import EvaluateConfig
 from gim_models.evaluation.prediction_store import Prediction, write_predictions
@@ -23,6 +24,25 @@ from gim_models.evaluation.prediction_store import Prediction, write_predictions
 Loader = Callable[[Path], tuple[Image, Floats]]
 _BATCH = 8  # pairs handed to a sparse matcher at once
 _CACHED_IMAGES = 64
+
+
+class ImagePair(Protocol):
+    """Whatever names two images."""
+
+    @property
+    def identifier(self) -> str:
+        """Unique name of the pair."""
+        ...
+
+    @property
+    def image0(self) -> Path:
+        """First image file."""
+        ...
+
+    @property
+    def image1(self) -> Path:
+        """Second image file."""
+        ...
 
 
 def make_predictions(job: Job) -> Summary:
@@ -80,14 +100,26 @@ def pick_device(wish: str) -> str:
 
 
 def predict(
-    matcher: Matcher, pairs: Sequence[TwoViewPair], *, max_side: int, progress: Progress, note: str = ""
+    matcher: Matcher, pairs: Sequence[ImagePair], *, max_side: int, progress: Progress, note: str = ""
+) -> Iterator[Prediction]:
+    """Match pairs on images whose long side is at most ``max_side`` (0: any); otherwise as ``predict_with``."""
+    return predict_with(matcher, pairs, lambda image: shrink(image, max_side), progress=progress, note=note)
+
+
+def predict_with(
+    matcher: Matcher,
+    pairs: Sequence[ImagePair],
+    resize: Callable[[Image], tuple[Image, Floats]],
+    *,
+    progress: Progress,
+    note: str = "",
 ) -> Iterator[Prediction]:
     """Match pairs, features of an image once where the matcher is sparse.
 
     Args:
         matcher: any matcher.
-        pairs: posed pairs; only their images are used.
-        max_side: images are reduced to this long side first; 0 leaves them.
+        pairs: what to match.
+        resize: the image that is matched, and (2,) the factors of x and y that led to it.
         progress: advanced by one per pair.
         note: text behind the bar.
 
@@ -97,7 +129,7 @@ def predict(
 
     @lru_cache(maxsize=_CACHED_IMAGES)
     def image(path: Path) -> tuple[Image, Floats]:
-        return shrink(load_image(path), max_side)
+        return resize(load_image(path))
 
     matches = _sparse(matcher, pairs, image) if isinstance(matcher, SparseMatcher) else _plain(matcher, pairs, image)
     for pair, found in zip(pairs, matches, strict=True):
@@ -124,12 +156,12 @@ def enlarge(points: Floats, factors: Floats) -> Floats:
     return restored
 
 
-def _plain(matcher: Matcher, pairs: Sequence[TwoViewPair], image: Loader) -> Iterator[Matches]:
+def _plain(matcher: Matcher, pairs: Sequence[ImagePair], image: Loader) -> Iterator[Matches]:
     for pair in pairs:
         yield matcher.match(image(pair.image0)[0], image(pair.image1)[0])
 
 
-def _sparse(matcher: SparseMatcher, pairs: Sequence[TwoViewPair], image: Loader) -> Iterator[Matches]:
+def _sparse(matcher: SparseMatcher, pairs: Sequence[ImagePair], image: Loader) -> Iterator[Matches]:
     features = lru_cache(maxsize=_CACHED_IMAGES)(lambda path: matcher.extract(image(path)[0]))
     rest = iter(pairs)
     while batch := list(islice(rest, _BATCH)):

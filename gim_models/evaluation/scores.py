@@ -117,6 +117,20 @@ def read_scores(folder: Path) -> dict[str, Any]:
     return scores
 
 
+def pick_protocol(folder: Path, protocol: str | None) -> str:
+    """The protocol asked for, the headline one where none is.
+
+    Raises:
+        GimError: the matcher was not scored under it.
+    """
+    scores = read_scores(folder)
+    chosen = str(protocol or scores["headline"])
+    if chosen not in scores["protocols"]:
+        known = ", ".join(sorted(scores["protocols"]))
+        raise GimError(f"{folder} has no scores under {chosen!r}", f"use one of {known}, or add it to evaluate.also")
+    return chosen
+
+
 def read_errors(folder: Path, protocol: str) -> pd.DataFrame:
     """The rows of ``errors.parquet`` under one protocol."""
     table = pd.read_parquet(folder / ERRORS_FILE)

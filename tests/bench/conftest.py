@@ -50,7 +50,7 @@ def posed(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def damage(posed: Path) -> Callable[[str, Any], Path]:
-    """Set one field of the second listed pair, or remove it with ``...``."""
+    """Set one field of the second listed pair, which is on line 3, or remove it with ``...``."""
 
     def change(field: str, value: Any) -> Path:
         path = posed / "pairs.json"
@@ -59,7 +59,7 @@ def damage(posed: Path) -> Callable[[str, Any], Path]:
             del raw["pairs"][1][field]
         else:
             raw["pairs"][1][field] = value
-        path.write_text(json.dumps(raw))
+        path.write_text('{"pairs": [\n' + ",\n".join(map(json.dumps, raw["pairs"])) + "\n]}")
         return posed
 
     return change

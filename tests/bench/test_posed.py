@@ -8,8 +8,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gim_data.bench.checks import check_principal
+from gim_data.bench.listing import entry_lines
 from gim_data.bench.posed import find_posed, is_posed, make_pair, read_cameras, read_posed
 from gim_data.errors import BadInput
 
@@ -47,18 +50,23 @@ BAD_POSE[0][0] = float("nan")
         ("T_0to1", ..., "T_0to1: missing"),
         ("image1", ..., "image1: missing"),
         ("image0", "../outside.png", "image0: .*leaves the folder"),
+        ("image0", "/etc/hostname", "image0: .*leaves the folder"),
+        ("image0", "a#b.png", "image0: .*holds '#'"),
         ("image0", "none.png", r"image0: image .*none\.png does not exist"),
+        ("image1", "notes.txt", r"image1: image .*notes\.txt does not decode"),
         ("K1", [[0, 0, 1], [0, 5, 1], [0, 0, 1]], "K1: focal lengths 0 and 5"),
         ("K1", [[1, 2], [3, 4]], r"K1: shape \(2, 2\)"),
         ("K1", "wide", "K1: not a matrix"),
+        ("K1", [[120, 0, 60], [0, 120, 150], [0, 0, 1]], "K1: principal point .* is outside the 160x120 image"),
         ("T_0to1", BAD_POSE, "T_0to1: NaN"),
         ("T_0to1", (2 * np.eye(4)).tolist(), "T_0to1: the 3x3 part is not a rotation"),
         ("overlap", 3, "overlap: 3 is not in 0 to 1"),
         ("overlap", "much", "overlap: 'much'"),
     ],
 )
-def test_a_wrong_field_is_named_with_file_and_pair(damage: Damage, field: str, value: Any, message: str):
-    with pytest.raises(BadInput, match=rf"pairs\.json, pair 1, {message}"):
+def test_a_wrong_field_is_named_with_file_line_and_pair(damage: Damage, field: str, value: Any, message: str):
+    (damage("overlap", 0.5) / "images" / "notes.txt").write_text("no image")
+    with pytest.raises(BadInput, match=rf"pairs\.json, line 3, pair 1, {message}"):
         read_posed(damage(field, value))
 
 
@@ -67,11 +75,53 @@ def test_a_pair_listed_twice_is_named(damage: Damage):
         read_posed(damage("image1", "1.png"))
 
 
-@pytest.mark.parametrize("content", ["{", "[]", '{"pairs": []}'])
+@pytest.mark.parametrize("content", ["{", "[]", '{"pairs": []}', '{"pairs": {"0": {}}}', '{"pairs": [7]}', "\x00"])
 def test_a_file_that_lists_nothing(posed: Path, content: str):
     (posed / "pairs.json").write_text(content)
     with pytest.raises(BadInput, match=r"pairs\.json"):
         read_posed(posed)
+
+
+@pytest.mark.parametrize(
+    ("text", "lines"),
+    [
+        ('{"pairs": []}', []),
+        ('{"pairs": [{"a": 1}, {"b": 2}]}', [1, 1]),
+        ('{\n "pairs":\n[\n\n {"a": [1,\n 2]} ,\n {"b": "]\\n\\""}\n],\n "x": {}}', [5, 7]),
+        ('{"note": "pairs: [",\n"x": {"pairs": [1]},\n"pairs": [\n1,\n2]}', [4, 5]),
+        ('{"x": 1}', []),
+    ],
+)
+def test_entries_are_found_on_their_lines(text: str, lines: list[int]):
+    assert entry_lines(text, "pairs") == lines
+
+
+@given(
+    st.lists(st.dictionaries(st.text(), st.floats(allow_nan=False) | st.text() | st.lists(st.integers()))),
+    st.text(),
+    st.none() | st.integers(0, 3),
+)
+def test_every_entry_has_one_line(entries: list[Any], note: str, indent: int | None):
+    text = json.dumps({"note": note, "pairs": entries}, indent=indent, ensure_ascii=False)
+    lines = entry_lines(text, "pairs")
+    assert len(lines) == len(entries)
+    assert lines == sorted(lines)
+    assert all(1 <= line <= text.count("\n") + 1 for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"), [("frames.json", '{"frames": [4]}'), ("cameras.json", '{"cameras": {"0.png": 1}}')]
+)
+def test_a_file_without_cameras_is_named(posed: Path, name: str, content: str):
+    (posed / "frames.json").unlink()
+    (posed / name).write_text(content)
+    with pytest.raises(BadInput, match=name):
+        read_cameras(posed)
+
+
+def test_a_list_that_cannot_be_read_is_not_passed_by(posed: Path):
+    (posed / "pairs.json").write_text('{"pairs": [')
+    assert is_posed(posed)
 
 
 def test_swapped_width_and_height_are_noticed():

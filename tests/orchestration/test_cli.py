@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import resource
 import shutil
 import subprocess
@@ -63,23 +64,16 @@ def test_help_is_quick_and_imports_nothing_heavy() -> None:
     assert after.ru_utime - before.ru_utime < 1.5  # CPU seconds: the clock on the wall depends on the neighbours
 
 
-@pytest.mark.parametrize(
-    "command",
-    [
-        *(
-            [],
-            ["run"],
-            ["status"],
-            ["use"],
-            ["params"],
-            ["zeb", "score"],
-            ["dvc", "render"],
-            ["propagate"],
-            ["teachers"],
-        ),
-        *(["labels", name] for name in ("list", "inspect", "verify", "prune", "audit", "view", "export-gim")),
-    ],
-)
+COMMANDS = [
+    *([], ["run"], ["status"], ["use"], ["params"], ["dvc", "render"], ["propagate"], ["teachers"]),
+    *(["match"], ["homography"], ["bev"], ["reconstruct"], ["localize"]),
+    *(["zeb", name] for name in ("unpack", "check", "score", "table", "compare", "leakage")),
+    *(["bench", name] for name in ("homography", "points")),
+    *(["labels", name] for name in ("list", "inspect", "verify", "prune", "audit", "view", "export-gim")),
+]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_explains_itself(gim: Gim, command: list[str]) -> None:
     done = gim(*command, "--help")
     assert done.returncode == 0
@@ -97,6 +91,12 @@ def test_every_command_explains_itself(gim: Gim, command: list[str]) -> None:
         (["use", "--profile", "huge"], "profile 'huge'", "set 'profile'"),
         (["use", "--videos", "nowhere.mp4"], "nothing at nowhere.mp4", "check the path"),
         (["zeb", "score", "--dumps", "nowhere"], "nowhere", "->"),
+        (["zeb", "compare", "a", "b"], "a has no scores in this workspace", "gim run zeb_scores"),
+        (["zeb", "table", "--at", "7"], "AUC@7 is not computed", "use one of 5, 10, 20"),
+        (["bench", "homography", ".", "--matcher", "rootsift", "--protocol", "x"], "no protocol 'x'", "ransac"),
+        (["zeb", "leakage"], "holds no frames to compare", "gim run frames bench"),
+        (["zeb", "check", "nowhere"], "nowhere is not a folder", "gl3d"),
+        (["zeb", "unpack", "params.yaml", "--out", "nowhere"], "params.yaml is no zip archive", "download it again"),
     ],
 )
 def test_mistakes_get_a_remedy(gim: Gim, root: Path, words: list[str], problem: str, remedy: str) -> None:
@@ -143,3 +143,32 @@ def test_params_lists_every_field_with_its_default(gim: Gim, root: Path) -> None
     assert done.returncode == 0, done.stderr
     fields = {name for model in read_params(root, SECTIONS).values() for name in type(model).model_fields}
     assert [name for name in fields if name not in done.stdout] == []
+
+
+def test_an_empty_benchmark_is_all_missing_and_says_where_it_is(gim: Gim, tmp_path: Path) -> None:
+    done = gim("zeb", "check", str(tmp_path))
+    assert done.returncode == 1
+    assert "0 of 45916 pairs" in done.stdout
+    assert "github.com/xuelunshen/gim" in done.stdout
+
+
+def test_findings_come_as_json(gim: Gim, tmp_path: Path) -> None:
+    done = gim("zeb", "check", str(tmp_path), "--json")
+    assert done.returncode == 1
+    found = json.loads(done.stdout)
+    assert len(found) == 12
+    assert len(found["Multi-FoV"]["missing"]) == 5000
+
+
+def test_the_published_table_needs_no_scores(gim: Gim, root: Path) -> None:
+    done = gim("zeb", "table", "--format", "markdown", root=root)
+    assert done.returncode == 0, done.stderr
+    assert "| GIM DKM, 100 h † | **63.3** |" in done.stdout
+    assert "not measured here" in done.stdout
+
+
+def test_a_folder_without_annotated_points_says_what_it_needs(gim: Gim, tmp_path: Path) -> None:
+    done = gim("bench", "points", str(tmp_path), "--matcher", "rootsift")
+    assert done.returncode == 1
+    assert "holds no such pair" in done.stderr
+    assert "corrs.txt" in done.stderr

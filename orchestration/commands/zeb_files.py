@@ -1,0 +1,137 @@
+"""``gim zeb unpack``, ``check`` and ``leakage``: the benchmark's files."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.table import Table
+
+from orchestration.commands.common import err, out, root_of
+from orchestration.progress import reporting
+
+if TYPE_CHECKING:
+    from gim_data.bench.zeb_check import SetFindings
+
+_SHOWN = 5  # findings of one kind and data set that are listed; --json has them all
+Archives = Annotated[list[Path], typer.Argument(metavar="ZIP...", help="Archives of the benchmark.", dir_okay=False)]
+Out = Annotated[Path, typer.Option("--out", help="The folder that will hold the data sets.", file_okay=False)]
+Folder = Annotated[Path, typer.Argument(metavar="DIR", help="The folder of the data sets' folders.")]
+Dumps = Annotated[Path | None, typer.Option(help="Take the pair list from these dumps instead of the built-in one.")]
+Images = Annotated[
+    Path | None,
+    typer.Option(help="A folder of images to look for; default: the workspace's benchmark.", file_okay=False),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="All findings, as JSON.")]
+
+
+def unpack(archives: Archives, target: Out) -> None:
+    """Unpack the benchmark's archives into one folder and nowhere else.
+
+    An archive with a member that leaves the folder, is absolute, or is a link is refused as a whole. Files are
+    written whole; an interrupted call is completed by repeating it.
+
+    \b
+    Example:
+      gim zeb unpack ~/Downloads/*.zip --out ../zeb
+    """  # noqa: D301
+    from gim_data.bench.unpack import unpack as unpack_archives
+
+    with reporting(err) as progress:
+        done = unpack_archives(archives, target, progress)
+    out.print(f"{done.written} files written, {done.kept} were there", highlight=False)
+
+
+def check(folder: Folder, dumps: Dumps = None, as_json: AsJson = False) -> None:
+    """Compare an unpacked benchmark with the frozen list of its 45,916 pairs.
+
+    Pairs, overlaps, intrinsics, poses, and the check sums inside every image. Ends with exit code 1 where anything is
+    missing, too much or wrong.
+
+    \b
+    Example:
+      gim zeb check ../zeb
+    """  # noqa: D301
+    from gim_data.bench.frozen import frozen_from_dumps, read_frozen
+    from gim_data.bench.zeb_check import check_zeb
+    from gim_data.errors import GimError
+
+    if not folder.is_dir():
+        raise GimError(f"{folder} is not a folder", "name the folder that holds gl3d, blendedmvs, eth3di and so on")
+    frozen = read_frozen() if dumps is None else frozen_from_dumps(dumps)
+    with reporting(err) as progress:
+        found = check_zeb(folder, frozen, progress)
+    if as_json:
+        rows = {f.name: {**asdict(f), "folder": str(f.folder), "sound": f.sound} for f in found}
+        typer.echo(json.dumps(rows, indent=1, sort_keys=True))
+    else:
+        _say(found)
+    if not all(f.sound for f in found):
+        raise typer.Exit(1)
+
+
+def leakage(context: typer.Context, images: Images = None, as_json: AsJson = False) -> None:
+    """Look for benchmark images among the training frames.
+
+    Perceptual hashes find a frame again after re-encoding, resizing or a change of brightness; they do not find
+    another view of the same place. Ends with exit code 1 where an image was found.
+
+    \b
+    Examples:
+      gim zeb leakage                    the workspace's frames against its benchmark
+      gim zeb leakage --images ../zeb    ... against other images
+    """  # noqa: D301
+    from gim_data.bench.leaks import bench_images, find_leaks, frame_stores, image_files
+    from gim_data.errors import GimError
+
+    data = root_of(context) / "data"
+    stores = frame_stores(data)
+    wanted = image_files(images) if images else bench_images(data)
+    if not stores or not wanted:
+        raise GimError(f"{data} holds no {'images' if stores else 'frames'} to compare", "gim run frames bench")
+    with reporting(err) as progress:
+        report = find_leaks(stores, wanted, progress)
+    if as_json:
+        rows = [{**asdict(leak), "image": str(leak.image)} for leak in report.leaks]
+        typer.echo(json.dumps({**asdict(report), "leaks": rows}, indent=1, sort_keys=True))
+    else:
+        for leak in report.leaks:
+            place = f"{leak.video}, frame {leak.frame} at {leak.time:.2f} s"
+            text = f"{leak.image} is {place} ({leak.bits} of 256 bits differ)"
+            out.print(text, highlight=False, markup=False, soft_wrap=True)
+        told = f"{report.frames} frames, {report.images} images ({report.unseen} too plain to tell)"
+        out.print(f"{told}: {len(report.leaks)} found", highlight=False)
+    if report.leaks:
+        raise typer.Exit(1)
+
+
+def _say(found: Sequence[SetFindings]) -> None:
+    from gim_data.bench.zeb_check import SOURCE
+
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for name in ("data set", "folder", "pairs", "expected", "images", "missing", "extra", "overlap differs", "wrong"):
+        table.add_column(name, justify="left" if name in ("data set", "folder") else "right")
+    for f in found:
+        counts = (f.pairs, f.expected, f.images, *map(len, (f.missing, f.extra, f.overlaps, f.problems)))
+        table.add_row(f.name, f.folder.name, *map(str, counts), style="" if f.sound else "yellow")
+    out.print(table)
+    for f in found:
+        absent = f.pairs == 0 and not f.problems
+        for kind, items in (("missing", f.missing), ("extra", f.extra), ("overlap differs", f.overlaps)):
+            _list(f"{f.name}: {kind}", ("every pair",) if absent and items else items)
+        _list(f"{f.name}: wrong", f.problems)
+    if any(f.missing for f in found):
+        out.print(f"get what is missing: {SOURCE}", highlight=False, soft_wrap=True)
+    total = sum(f.pairs for f in found)
+    state = "this is the released benchmark" if all(f.sound for f in found) else "this is not the released benchmark"
+    out.print(f"{total} of {sum(f.expected for f in found)} pairs; {state}", highlight=False)
+
+
+def _list(title: str, items: Sequence[str]) -> None:
+    if items:
+        more = f" ... and {len(items) - _SHOWN} more (--json lists them)" if len(items) > _SHOWN else ""
+        out.print(f"{title}: {', '.join(items[:_SHOWN])}{more}", highlight=False, markup=False, soft_wrap=True)

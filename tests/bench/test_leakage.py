@@ -1,0 +1,139 @@
+"""Perceptual hashes: a re-encoded frame is found, another picture is not, and all are compared with all."""
+
+from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from gim_data.bench.leakage import BITS, NEAR, WORDS, distances, find_twins, perceptual_hash, stack_hashes
+from gim_data.bench.leaks import find_leaks, frame_stores, image_files
+from gim_data.errors import GimError
+from gim_data.stage import Silent
+from gim_data.types import Image
+from gim_data.video.framestore import StoredFrame, write_frames
+from orchestration.soundness import nothing_leaked
+
+
+@lru_cache(maxsize=1)
+def pictures() -> tuple[Image, ...]:
+    """Twelve pictures with the spectrum of photographs: noise at every scale, the coarse the strongest."""
+    return tuple(_picture(seed) for seed in range(12))
+
+
+def _picture(seed: int) -> Image:
+    rng = np.random.default_rng(seed)
+    total = np.zeros((180, 240, 3))
+    for cells in (3, 6, 12, 24, 48):
+        noise = rng.uniform(-1, 1, (cells, cells, 3))
+        total += cv2.resize(noise, (240, 180), interpolation=cv2.INTER_CUBIC) / cells**0.8
+    return np.asarray(np.clip(128 + 110 * total / np.abs(total).max(), 0, 255), np.uint8)
+
+
+def coded(suffix: str, flag: int, quality: int) -> Callable[[Image], Image]:
+    def code(image: Image) -> Image:
+        data = cv2.imencode(suffix, image, [flag, quality])[1]
+        return np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR), np.uint8)
+
+    return code
+
+
+def resized(width: int, height: int) -> Callable[[Image], Image]:
+    return lambda image: np.asarray(cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
+
+
+CHANGES: dict[str, Callable[[Image], Image]] = {
+    "jpeg 95": coded(".jpg", cv2.IMWRITE_JPEG_QUALITY, 95),
+    "jpeg 20": coded(".jpg", cv2.IMWRITE_JPEG_QUALITY, 20),
+    "webp 10": coded(".webp", cv2.IMWRITE_WEBP_QUALITY, 10),
+    "a third": resized(80, 60),
+    "larger": resized(640, 480),
+    "other aspect": resized(300, 160),
+    "small and coarse": lambda image: coded(".jpg", cv2.IMWRITE_JPEG_QUALITY, 40)(resized(96, 72)(image)),
+    "brighter": lambda image: np.clip(image * 0.8 + 40, 0, 255).astype(np.uint8),
+    "gamma": lambda image: (255 * (image / 255.0) ** 0.75).astype(np.uint8),
+    "grey": lambda image: cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB),
+}
+
+
+def hashes(images: tuple[Image, ...]) -> np.ndarray:
+    return stack_hashes([perceptual_hash(image) for image in images])[0]
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES.keys())
+def test_the_same_picture_in_other_clothes_is_found(change: Callable[[Image], Image]):
+    changed = tuple(change(image) for image in pictures())
+    twins = find_twins(hashes(pictures()), hashes(changed))
+    assert [(twin.training, twin.benchmark) for twin in twins] == [(i, i) for i in range(len(changed))]
+
+
+def test_unrelated_pictures_raise_no_alarm():
+    between = distances(hashes(pictures()), hashes(pictures()))
+    assert between[~np.eye(len(between), dtype=bool)].min() > NEAR
+    assert find_twins(hashes(pictures()[:6]), hashes(pictures()[6:])) == []
+
+
+def test_half_of_the_bits_are_set_whatever_the_brightness():
+    bits = np.bitwise_count(hashes(pictures())).sum(axis=1)
+    np.testing.assert_array_equal(bits, BITS // 2)
+
+
+def test_distances_are_counts_of_differing_bits():
+    rng = np.random.default_rng(0)
+    a, b = (rng.integers(0, 2**64, (n, WORDS), np.uint64) for n in (5, 7))
+    literal = [[sum(f"{int(x) ^ int(y):b}".count("1") for x, y in zip(p, q, strict=True)) for q in b] for p in a]
+    assert distances(a, b).tolist() == literal
+
+
+def test_a_picture_of_one_colour_says_nothing():
+    plain = np.full((50, 80, 3), 7, np.uint8)
+    assert perceptual_hash(plain) is None
+    found, rows = stack_hashes([None, perceptual_hash(pictures()[0]), None])
+    assert found.shape == (1, WORDS)
+    assert rows.tolist() == [1]
+    assert stack_hashes([])[0].shape == (0, WORDS)
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """A workspace's data: two videos of four frames, a benchmark of two other images."""
+    for name, chosen in (("street", pictures()[:4]), ("yard", pictures()[4:8])):
+        (tmp_path / "frames" / name).mkdir(parents=True)
+        frames = [StoredFrame(0.5 * i, 0, image) for i, image in enumerate(chosen)]
+        write_frames(tmp_path / "frames" / name, frames, source_size=(240, 180))
+    (tmp_path / "frames" / "skipped").mkdir()
+    for name, image in (("a-0", pictures()[8]), ("a-1", pictures()[9])):
+        path = tmp_path / "bench" / "all" / "a" / f"{name}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        cv2.imwrite(str(path), cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
+    (tmp_path / "scaling_curve" / "all").mkdir(parents=True)
+    return tmp_path
+
+
+def test_a_clean_workspace_passes_and_says_what_it_looked_at(data: Path):
+    finding = nothing_leaked(data / "scaling_curve" / "all")
+    assert finding.problem == ""
+    assert dict(finding.numbers) == {"frames": 8, "images": 2, "leaks": 0}
+
+
+def test_a_planted_frame_is_named_with_video_and_time(data: Path):
+    small = CHANGES["small and coarse"](cv2.cvtColor(pictures()[6], cv2.COLOR_RGB2BGR))
+    cv2.imwrite(str(data / "bench" / "all" / "a" / "a-2.png"), small)
+    finding = nothing_leaked(data / "scaling_curve" / "all")
+    assert finding.numbers["leaks"] == 1
+    assert "a-2.png is yard at 1.00 s" in finding.problem
+
+
+def test_any_folder_of_images_can_be_looked_for(data: Path, tmp_path: Path):
+    folder = tmp_path / "elsewhere" / "deep"
+    folder.mkdir(parents=True)
+    with pytest.raises(GimError, match="holds no image"):
+        image_files(folder)
+    cv2.imwrite(str(folder / "x.jpg"), cv2.cvtColor(pictures()[1], cv2.COLOR_RGB2BGR))
+    cv2.imwrite(str(folder / "y.png"), np.zeros((40, 40, 3), np.uint8))
+    report = find_leaks(frame_stores(data), image_files(tmp_path / "elsewhere"), Silent())
+    assert (report.images, report.unseen) == (2, 1)
+    (leak,) = report.leaks
+    assert (leak.image.name, leak.video, leak.frame) == ("x.jpg", "street", 1)

@@ -1,0 +1,158 @@
+"""The paper-style table: it prints what was scored, published rows are marked, every form says the same."""
+
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from gim_data.bench.dumps import COLUMNS, dump_name, write_dump
+from gim_data.bench.names import ZEB
+from gim_data.errors import GimError
+from gim_data.files import write_json
+from gim_models.evaluation.auc import auc
+from gim_models.evaluation.published import PUBLISHED_PAIRS, PUBLISHED_TABLE
+from gim_models.evaluation.table import PUBLISHED, RESCORED, ScoreTable, TableRow, build_tables
+from gim_models.evaluation.table_text import FORMATS, render
+
+
+def write_scores(folder: Path, errors: dict[str, list[float]], protocol: str = "p") -> Path:
+    """The parts of a scored unit that the table reads."""
+    folder.mkdir(parents=True)
+    rows = [(protocol, s, f"{s}#{i}#x", e, "") for s, values in errors.items() for i, e in enumerate(values)]
+    pd.DataFrame(rows, columns=["protocol", "sequence", "identifier", "error", "reason"]).to_parquet(
+        folder / "errors.parquet"
+    )
+    write_json(folder / "scores.json", {"headline": protocol, "protocols": {protocol: {}}})
+    return folder
+
+
+@pytest.fixture
+def units(tmp_path: Path) -> dict[str, Path]:
+    good = {"office": [1.0, 2.0, 180.0], "street": [0.5] * 4, "gl3d": [1.0]}
+    poor = {"office": [4.0, 9.0, 180.0], "street": [3.0] * 4, "gl3d": [4.0]}
+    return {"good": write_scores(tmp_path / "good", good), "poor": write_scores(tmp_path / "poor", poor)}
+
+
+def test_the_published_means_are_those_of_the_published_cells():
+    assert len(PUBLISHED_TABLE) == 16
+    for mean, cells in PUBLISHED_TABLE.values():
+        assert len(cells) == len(ZEB)
+        assert mean == pytest.approx(np.mean(cells), abs=0.1)
+
+
+def test_own_sequences_stand_apart_from_the_published_ones(units: dict[str, Path]):
+    zeb, own = build_tables(units, None, 5)
+    assert own.columns == ("office", "street")
+    assert {row.name for row in own.rows} == {"good", "poor"}
+    assert {row.source for row in zeb.rows} == {"measured", "published"}
+
+
+def test_cells_and_means_are_the_scores(units: dict[str, Path]):
+    own = build_tables(units, "p", 5)[1]
+    good = next(row for row in own.rows if row.name == "good")
+    expected = [100 * auc([1, 2, 180], 5), 100 * auc([0.5] * 4, 5)]
+    assert good.cells == pytest.approx(expected)
+    assert good.mean == pytest.approx(np.mean(expected))
+    assert good.interval is not None
+    assert good.interval[0] <= good.mean <= good.interval[1]
+    assert (good.pairs, good.rank) == (7, 1.0)
+
+
+def test_a_row_with_gaps_has_no_mean_and_no_rank(units: dict[str, Path]):
+    zeb = build_tables(units, "p", 5)[0]
+    good = next(row for row in zeb.rows if row.name == "good")
+    assert good.cells[0] == pytest.approx(100 * auc([1.0], 5))
+    assert good.cells[1:] == (None,) * 11
+    assert good.mean is good.rank is good.interval is None
+    assert good.pairs == 1
+    ranks = [row.rank for row in zeb.rows if row.source == PUBLISHED]
+    assert min(ranks) >= 1
+    assert all(row.pairs == PUBLISHED_PAIRS for row in zeb.rows if row.source == PUBLISHED)
+
+
+def test_published_rows_are_known_at_five_degrees_only(units: dict[str, Path]):
+    assert {row.source for table in build_tables(units, "p", 10) for row in table.rows} == {"measured"}
+    with pytest.raises(GimError, match="AUC@7 is not computed"):
+        build_tables(units, "p", 7)
+    with pytest.raises(GimError, match=r"no scores under 'other'.*\n.*use one of p"):
+        build_tables(units, "other", 5)
+
+
+def test_dumps_are_scored_and_marked(tmp_path: Path):
+    rows = [("a#0#1", 0.5, 0.5, 1.0, 2.5, 0.1, 1.0, 9, 1.0, 9)]
+    write_dump(tmp_path / dump_name("ours", "GL3D", "1h"), pd.DataFrame(rows, columns=COLUMNS))
+    (table,) = build_tables({}, None, 5, dumps=tmp_path)
+    row = next(row for row in table.rows if row.source == RESCORED)
+    assert (row.name, row.cells[0], row.pairs) == ("ours", pytest.approx(75.0), 1)
+
+
+@pytest.fixture
+def tables() -> list[ScoreTable]:
+    rows = (
+        TableRow("a_b & <c>|", "measured", (12.34, None), None, 5),
+        TableRow("best", PUBLISHED, (45.67, 8.0), 26.8, 7, rank=1.0),
+        TableRow("dump", RESCORED, (45.66, 1.0), 23.3, 7, (20.0, 30.0), 2.0),
+    )
+    return [ScoreTable("title, %", ("x_1", "y"), rows)]
+
+
+class Cells(HTMLParser):
+    """Rows of texts of the body of a table; fails on tags that are not closed."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.rows: list[list[str]] = []
+        self.open: list[str] = []
+        self.feed(page)
+        assert self.open == []
+
+    def handle_starttag(self, tag: str, attributes: object) -> None:
+        self.open.append(tag)
+        if tag == "tr":
+            self.rows.append([])
+        if tag in ("td", "th"):
+            self.rows[-1].append("")
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if {"td", "th"} & set(self.open):
+            self.rows[-1][-1] += data
+
+
+def test_html_is_well_formed_and_escaped(tables: list[ScoreTable]):
+    rows = Cells(render(tables, "html")).rows
+    assert rows[0][:4] == ["matcher", "x_1", "y", "mean"]
+    assert rows[1] == ["a_b & <c>|", "12.3", "", "", "", "", "5"]
+    assert rows[2] == ["best†", "45.7", "8.0", "26.8", "", "1.0", "7"]
+    assert rows[3] == ["dump‡", "45.7", "1.0", "23.3", "20.0-30.0", "2.0", "7"]
+
+
+def test_markdown_has_one_number_of_columns_and_marks_the_best(tables: list[ScoreTable]):
+    lines = [line for line in render(tables, "markdown").splitlines() if line.startswith("|")]
+    assert {len(re.findall(r"(?<!\\)\|", line)) for line in lines} == {8}
+    assert "| best † | **45.7** | **8.0** | **26.8** |" in lines[3]
+    assert "**45.7**" in lines[4]  # what prints the same is as good
+
+
+def test_latex_escapes_names_and_ends_every_row(tables: list[ScoreTable]):
+    text = render(tables, "latex")
+    assert r"a\_b \& <c>| & 12.3" in text
+    assert r"best$^\dagger$ & \textbf{45.7}" in text
+    assert r"\begin{tabular}{lrrrrrr}" in text
+    body = text.split(r"\midrule")[1].split(r"\bottomrule")[0].strip().splitlines()
+    assert all(line.endswith(r"\\") and len(re.findall(r"(?<!\\)&", line)) == 6 for line in body)
+
+
+def test_text_is_aligned(tables: list[ScoreTable]):
+    lines = render(tables, "text").splitlines()[2:6]
+    assert len({line.index(part) for line, part in zip(lines[1:], ("12.3", "45.7*", "45.7*"), strict=True)}) == 1
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_every_form_says_which_rows_are_published(tables: list[ScoreTable], form: str):
+    assert "as published, not measured here" in render(tables, form)
