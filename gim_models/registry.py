@@ -15,7 +15,11 @@ FACTORIES = {
 }
 """Name -> ``"module:function"`` of ``(device) -> Matcher``."""
 
-FOLDER_FACTORIES = {"student": "gim_models.sparse.matcher:load_student"}
+FOLDER_FACTORIES = {
+    "loftr": "gim_models.semidense.matcher:load_loftr",
+    "student": "gim_models.sparse.matcher:load_student",
+    "superpoint+lightglue": "gim_models.sparse.official:load_superpoint_lightglue",
+}
 """Prefix -> ``"module:function"`` of ``(folder, device) -> Matcher``, for names like ``student:data/model/x``."""
 
 
@@ -23,7 +27,7 @@ def open_matcher(name: str, *, device: str = "cpu") -> Matcher:
     """The matcher of that name, ready to match.
 
     Args:
-        name: one of ``FACTORIES``, or ``student:<folder>``.
+        name: one of ``FACTORIES``, or ``<prefix>:<folder>`` with a prefix of ``FOLDER_FACTORIES``.
         device: torch device of learned matchers.
 
     Raises:

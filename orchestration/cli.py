@@ -11,7 +11,7 @@ import typer
 from rich.markup import escape
 
 from gim_data.errors import GimError
-from orchestration.commands import doctor, dvc, home, params, results, run, status
+from orchestration.commands import doctor, dvc, home, params, results, run, status, weights
 from orchestration.commands.common import err
 
 app = typer.Typer(
@@ -53,6 +53,7 @@ app.add_typer(home.ui, name="ui")
 app.add_typer(home.dagster, name="dagster")
 app.add_typer(dvc.app, name="dvc")
 app.add_typer(results.zeb, name="zeb")
+app.add_typer(weights.app, name="weights")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -18,6 +18,7 @@ from gim_data.errors import GimError
 from gim_data.files import read_json
 from gim_data.types import Features, Image, Mask, Matches
 from gim_models.sparse.lightglue import GlueNet, GlueShape, Side, published_glue
+from gim_models.sparse.superpoint import SuperPoint
 from gim_models.sparse.weights import load_strictly
 from gim_models.sparse.xfeat import Keypoints, XFeatExtractor, published_xfeat
 
@@ -39,7 +40,7 @@ class StudentConfig(BaseModel):
 
 
 class SparseGlueMatcher:
-    """A ``SparseMatcher``: frozen XFeat and a LightGlue network.
+    """A ``SparseMatcher``: a frozen extractor and a LightGlue network.
 
     Args:
         name: under which its matches are stored.
@@ -53,7 +54,7 @@ class SparseGlueMatcher:
     def __init__(
         self,
         name: str,
-        detector: XFeatExtractor,
+        detector: XFeatExtractor | SuperPoint,
         network: GlueNet,
         *,
         max_keypoints: int = 2048,
@@ -96,7 +97,7 @@ class SparseGlueMatcher:
     def _match_batch(self, pairs: Sequence[tuple[Features, Features]]) -> list[Matches]:
         if min(len(pairs[0][0]), len(pairs[0][1])) == 0:
             return [_to_matches(a, b, np.empty(0, np.int64), np.empty(0, np.int64), []) for a, b in pairs]
-        sides = [_to_side([pair[i] for pair in pairs], self.device) for i in (0, 1)]
+        sides = [_to_side([pair[i] for pair in pairs], self.detector.corner, self.device) for i in (0, 1)]
         scores = self.network.assignment(self.network.layers(*sides))
         target, _, confidence, _ = filter_matches(scores, self.filter_threshold)
         found = []
@@ -164,8 +165,8 @@ def _batches(pairs: Sequence[tuple[Features, Features]]) -> Iterator[list[int]]:
         yield from (rows[start : start + step] for start in range(0, len(rows), step))
 
 
-def _to_side(features: Sequence[Features], device: torch.device) -> Side:
-    points = torch.from_numpy(np.stack([f.keypoints for f in features])).to(device)
+def _to_side(features: Sequence[Features], corner: float, device: torch.device) -> Side:
+    points = torch.from_numpy(np.stack([f.keypoints for f in features])).to(device) + corner
     descriptors = torch.from_numpy(np.stack([f.descriptors for f in features])).to(device)
     return Side(points, descriptors, points.new_tensor([f.size for f in features]))
 
