@@ -16,8 +16,11 @@ FACTORIES = {
 """Name -> ``"module:function"`` of ``(device) -> Matcher``."""
 
 FOLDER_FACTORIES = {
+    "dkm": "gim_models.dense.matcher:load_dkm",
     "loftr": "gim_models.semidense.matcher:load_loftr",
+    "roma": "gim_models.dense.matcher:load_roma",
     "student": "gim_models.sparse.matcher:load_student",
+    "superglue": "gim_models.sparse.superglue:load_superglue",
     "superpoint+lightglue": "gim_models.sparse.official:load_superpoint_lightglue",
 }
 """Prefix -> ``"module:function"`` of ``(folder, device) -> Matcher``, for names like ``student:data/model/x``."""

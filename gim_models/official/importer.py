@@ -28,6 +28,7 @@ class Layout:
         config: ``"module:attribute"`` of the pydantic model whose defaults describe the network.
         renames: prefixes that differ between the releases of one file, and what they become.
         dropped: prefixes of tensors that the network never had or the method never uses.
+        frozen: the prefix that DINOv2's weights get, which the checkpoint needs beside it; empty if it needs none.
     """
 
     checkpoint: str
@@ -36,6 +37,7 @@ class Layout:
     config: str
     renames: tuple[tuple[str, str], ...] = ()
     dropped: tuple[str, ...] = ()
+    frozen: str = ""
 
 
 LAYOUTS = (
@@ -53,8 +55,26 @@ LAYOUTS = (
         "gim_models.sparse.official:OfficialGlueConfig",
         renames=(("superpoint.", "detector."),),
     ),
+    Layout(
+        "gim_dkm_100h",
+        "dkm",
+        "decoder.gps.32.pos_conv.weight",
+        "gim_models.dense.matcher:DkmConfig",
+        renames=(("model.", ""),),
+        dropped=("encoder.net.fc.",),
+    ),
+    Layout(
+        "gim_roma_100h",
+        "roma",
+        "decoder.embedding_decoder.to_out.weight",
+        "gim_models.dense.matcher:RomaConfig",
+        renames=(("model.", ""),),
+        frozen="encoder.dinov2.",
+    ),
 )
 """Every layout that can be imported."""
+
+DINOV2 = "dinov2_vitl14"
 
 
 @dataclass(frozen=True)
@@ -74,12 +94,13 @@ class Imported:
     parameters: int
 
 
-def import_checkpoint(file: Path, folder: Path) -> Imported:
+def import_checkpoint(file: Path, folder: Path, dinov2: Path | None = None) -> Imported:
     """Read a published checkpoint and write ``folder`` with ``weights.safetensors`` and ``config.json``.
 
     Args:
         file: a ``.ckpt`` or ``.pth`` (read as plain weights, code in it is refused), or a ``.safetensors``.
         folder: to write; the files in it are replaced.
+        dinov2: DINOv2's own ``dinov2_vitl14_pretrain.pth``, which ``gim_roma_100h`` needs; else None.
 
     Raises:
         GimError: the file is unreadable, of none of ``LAYOUTS``, or differs from its layout; every unknown, missing,
@@ -88,10 +109,26 @@ def import_checkpoint(file: Path, folder: Path) -> Imported:
     state = read_checkpoint(file)
     layout, renamed = recognise(state, file)
     check(renamed, published_names(layout.checkpoint), file, layout.checkpoint)
+    if layout.frozen:
+        renamed |= {layout.frozen + name: value for name, value in read_dinov2(dinov2, layout.checkpoint).items()}
     config = cast(type[BaseModel], load(layout.config))()
     write_folder(folder, config, renamed)
     count = sum(value.numel() for value in renamed.values())
     return Imported(layout.checkpoint, f"{layout.matcher}:{folder}", len(renamed), count)
+
+
+def read_dinov2(file: Path | None, checkpoint: str) -> dict[str, Tensor]:
+    """The frozen weights that a checkpoint stands on.
+
+    Raises:
+        GimError: no file was given, or it is another one.
+    """
+    if file is None:
+        remedy = "download dinov2_vitl14_pretrain.pth from DINOv2's publisher and pass it with --dinov2"
+        raise GimError(f"{checkpoint} was published without the DINOv2 it stands on", remedy)
+    state = read_checkpoint(file)
+    check(state, published_names(DINOV2), file, DINOV2)
+    return state
 
 
 def read_checkpoint(file: Path) -> dict[str, Tensor]:

@@ -10,7 +10,7 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
-from gim_data.types import Image, Mask, Matches
+from gim_data.types import Floats, Image, Mask, Matches
 from gim_models.folder import open_folder
 from gim_models.semidense.loftr import COARSE, LoFTR, dual_softmax, select
 from gim_models.semidense.shape import LoftrShape
@@ -57,19 +57,17 @@ class LoftrMatcher:
     def match(self, image0: Image, image1: Image, mask0: Mask | None = None, mask1: Mask | None = None) -> Matches:
         """Match two images of any size; keypoints in pixels of the images passed in."""
         sides = [self._prepare(image, mask) for image, mask in ((image0, mask0), (image1, mask1))]
-        grids = [self.network.grids(pixels, allowed) for pixels, allowed, _ in sides]
-        similarity = self.network.similarity(*self.network.tokens(*grids))
-        confidence = dual_softmax(similarity, grids[0].valid, grids[1].valid)
-        cells = select(confidence, grids[0], grids[1], self.config.threshold, self.config.border)
-        offset = self.network.refine(*grids, cells).offset * self.network.reach()
-        points0 = _pixels(cells.index0, grids[0].coarse)
-        points1 = _pixels(cells.index1, grids[1].coarse) + offset
-        sizes = [(image.shape[1], image.shape[0]) for image in (image0, image1)]
+        grids0, grids1 = (self.network.grids(pixels, allowed) for pixels, allowed, _ in sides)
+        similarity = self.network.similarity(*self.network.tokens(grids0, grids1))
+        confidence = dual_softmax(similarity, grids0.valid, grids1.valid)
+        cells = select(confidence, grids0, grids1, self.config.threshold, self.config.border)
+        offset = self.network.refine(grids0, grids1, cells).offset * self.network.reach()
         return Matches(
-            _back(points0, sides[0][2]),
-            _back(points1, sides[1][2]),
+            _back(_pixels(cells.index0, grids0.coarse), sides[0][2]),
+            _back(_pixels(cells.index1, grids1.coarse) + offset, sides[1][2]),
             cells.confidence.cpu().numpy().astype(np.float32),
-            *sizes,
+            (image0.shape[1], image0.shape[0]),
+            (image1.shape[1], image1.shape[0]),
         )
 
     def _prepare(self, image: Image, mask: Mask | None) -> tuple[Tensor, Tensor | None, tuple[float, float]]:
@@ -101,9 +99,9 @@ def _pixels(index: Tensor, coarse: Tensor) -> Tensor:
     return torch.stack([index % width, index // width], -1) * COARSE
 
 
-def _back(points: Tensor, scale: tuple[float, float]) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
-    factor = np.asarray(scale)
-    return ((points.cpu().numpy() + 0.5) * factor - 0.5).astype(np.float32)
+def _back(points: Tensor, scale: tuple[float, float]) -> Floats:
+    found: Floats = ((points.cpu().numpy() + 0.5) * np.asarray(scale) - 0.5).astype(np.float32)
+    return found
 
 
 def load_loftr(folder: Path, device: str = "cpu", *, name: str | None = None) -> LoftrMatcher:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any, Generic, Protocol, Self, TypeVar
 
 import numpy as np
 import torch
@@ -13,14 +14,14 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load_file
+from torch import Tensor
 
 from gim_data.errors import GimError
 from gim_data.files import read_json
 from gim_data.types import Features, Image, Mask, Matches
 from gim_models.sparse.lightglue import GlueNet, GlueShape, Side, published_glue
-from gim_models.sparse.superpoint import SuperPoint
 from gim_models.sparse.weights import load_strictly
-from gim_models.sparse.xfeat import Keypoints, XFeatExtractor, published_xfeat
+from gim_models.sparse.xfeat import Keypoints, published_xfeat
 
 WEIGHTS = "weights.safetensors"
 CONFIG = "config.json"
@@ -39,8 +40,53 @@ class StudentConfig(BaseModel):
     filter_threshold: float = Field(default=0.1, ge=0, le=1)
 
 
-class SparseGlueMatcher:
-    """A ``SparseMatcher``: a frozen extractor and a LightGlue network.
+class Detector(Protocol):
+    """What ``SparseGlueMatcher`` asks of XFeat, SuperPoint or another frozen extractor.
+
+    Attributes:
+        corner: what is added to keypoints for the glue, which may count from the corner of the top-left pixel.
+    """
+
+    corner: float
+
+    def dense(self, images: Tensor) -> Any:
+        """Whatever ``detect`` reads, from (B, 3, H, W) images in [0, 1]."""
+        ...
+
+    def detect(self, maps: Any, count: int, allowed: Tensor | None = None) -> Keypoints:
+        """The best keypoints of every image."""
+        ...
+
+    def to(self, device: str) -> Self:
+        """As of ``torch.nn.Module``."""
+        ...
+
+
+class GlueNetwork(Protocol):
+    """What ``SparseGlueMatcher`` asks of LightGlue, SuperGlue or another glue."""
+
+    def layers(self, side0: Side, side1: Side) -> list[tuple[Tensor, Tensor]]:
+        """The states of both images after every layer that can be read out."""
+        ...
+
+    def assignment(self, states: list[tuple[Tensor, Tensor]]) -> Tensor:
+        """Log-assignment (B, M + 1, N + 1) after the last layer."""
+        ...
+
+    def to(self, device: str) -> Self:
+        """As of ``torch.nn.Module``."""
+        ...
+
+    def eval(self) -> Self:
+        """As of ``torch.nn.Module``."""
+        ...
+
+
+Glue = TypeVar("Glue", bound=GlueNetwork)
+
+
+class SparseGlueMatcher(Generic[Glue]):
+    """A ``SparseMatcher``: a frozen extractor and a glue.
 
     Args:
         name: under which its matches are stored.
@@ -54,8 +100,8 @@ class SparseGlueMatcher:
     def __init__(
         self,
         name: str,
-        detector: XFeatExtractor | SuperPoint,
-        network: GlueNet,
+        detector: Detector,
+        network: Glue,
         *,
         max_keypoints: int = 2048,
         filter_threshold: float = 0.1,
@@ -107,7 +153,7 @@ class SparseGlueMatcher:
         return found
 
 
-def published_lighterglue(device: str = "cpu", *, max_keypoints: int = 2048) -> SparseGlueMatcher:
+def published_lighterglue(device: str = "cpu", *, max_keypoints: int = 2048) -> SparseGlueMatcher[GlueNet]:
     """The teacher ``xfeat+lighterglue`` with its published weights.
 
     Raises:
@@ -118,7 +164,7 @@ def published_lighterglue(device: str = "cpu", *, max_keypoints: int = 2048) -> 
     )
 
 
-def load_student(folder: Path, device: str = "cpu", *, name: str | None = None) -> SparseGlueMatcher:
+def load_student(folder: Path, device: str = "cpu", *, name: str | None = None) -> SparseGlueMatcher[GlueNet]:
     """A student from the folder that its training made (``weights.safetensors`` and ``config.json``).
 
     Args:

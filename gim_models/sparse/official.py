@@ -32,7 +32,9 @@ class OfficialGlueConfig(BaseModel):
     filter_threshold: float = Field(default=0.1, ge=0, le=1)
 
 
-def load_superpoint_lightglue(folder: Path, device: str = "cpu", *, name: str | None = None) -> SparseGlueMatcher:
+def load_superpoint_lightglue(
+    folder: Path, device: str = "cpu", *, name: str | None = None
+) -> SparseGlueMatcher[GlueNet]:
     """The matcher from a folder that ``gim weights import`` made.
 
     Args:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
 
 from gim_data.errors import GimError
-from gim_models.official.importer import LAYOUTS, import_checkpoint
+from gim_models.dense.dkm import DKM, DkmShape
+from gim_models.dense.roma import RoMa, RomaShape
+from gim_models.official.importer import LAYOUTS, check, import_checkpoint, recognise
 from gim_models.official.names import expand, published_names
 from gim_models.registry import FOLDER_FACTORIES, open_matcher
 from gim_models.semidense.loftr import LoFTR
@@ -17,7 +21,8 @@ from gim_models.sparse.lightglue import GlueNet
 from gim_models.sparse.official import OfficialGlueConfig
 from gim_models.sparse.superpoint import SuperPoint
 
-CHECKPOINTS = [layout.checkpoint for layout in LAYOUTS]
+TENSORS = {"gim_loftr_50h": 375, "gim_lightglue_100h": 275, "gim_dkm_100h": 811, "gim_roma_100h": 603}
+LIGHT = ["gim_loftr_50h", "gim_lightglue_100h"]  # the others take minutes on a small machine
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -54,7 +59,7 @@ def test_a_line_stands_for_its_alternatives():
     assert dict(expand("b.weight 3 1 5 5")) == {"b.weight": (3, 1, 5, 5)}
 
 
-@pytest.mark.parametrize(("checkpoint", "tensors"), [("gim_loftr_50h", 375), ("gim_lightglue_100h", 275)])
+@pytest.mark.parametrize(("checkpoint", "tensors"), list(TENSORS.items()))
 def test_the_tables_are_complete(checkpoint, tensors):
     """As many as GIM's own files hold."""
     assert len(published_names(checkpoint)) == tensors
@@ -70,12 +75,46 @@ def test_the_networks_are_those_of_the_tables():
     assert found == published_names("gim_lightglue_100h")
 
 
+def test_the_dense_networks_are_those_of_the_tables():
+    with torch.device("meta"):
+        dkm, roma = DKM(DkmShape()), RoMa(RomaShape())
+    assert structure(("", dkm)) == published_names("gim_dkm_100h")
+    frozen = {f"encoder.dinov2.{name}": shape for name, shape in published_names("dinov2_vitl14").items()}
+    assert structure(("", roma)) == published_names("gim_roma_100h") | frozen
+
+
+def few(checkpoint: str) -> dict[str, torch.Tensor]:
+    """Right names and shapes that take no memory: every value is a view of one zero."""
+    return {name: torch.zeros(()).expand(shape) for name, shape in published_names(checkpoint).items()}
+
+
+def test_all_four_layouts_are_recognised():
+    for checkpoint in TENSORS:
+        layout, renamed = recognise(few(checkpoint), Path("x.ckpt"))
+        assert layout.checkpoint == checkpoint
+        check(renamed, published_names(checkpoint), Path("x.ckpt"), checkpoint)
+
+
+def test_the_classifier_of_the_encoder_is_dropped():
+    released = {f"model.{name}": value for name, value in few("gim_dkm_100h").items()}
+    released["model.encoder.net.fc.weight"] = torch.zeros(1000, 2048)
+    layout, renamed = recognise(released, Path("x.ckpt"))
+    assert set(renamed) == set(published_names(layout.checkpoint))
+
+
+def test_roma_asks_for_dinov2(monkeypatch, tmp_path):
+    monkeypatch.setattr("gim_models.official.importer.read_checkpoint", lambda file: few("gim_roma_100h"))
+    with pytest.raises(GimError, match="without the DINOv2") as caught:
+        import_checkpoint(tmp_path / "roma.ckpt", tmp_path / "made")
+    assert "--dinov2" in caught.value.remedy
+
+
 def noise(height: int, width: int, seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("checkpoint", CHECKPOINTS)
+@pytest.mark.parametrize("checkpoint", LIGHT)
 def test_an_imported_checkpoint_matches_and_repeats(checkpoint, tmp_path):
     state = random_state(checkpoint)
     file = tmp_path / f"{checkpoint}.ckpt"
