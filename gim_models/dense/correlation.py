@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
 from gim_models.dense.grid import sampled
+
+_ALL_PAIRS = 16  # a product of whole maps does about this many dot products in the time of one gathered
+_CHUNK = 1 << 19  # numbers gathered at a time: they stay in the cache
 
 
 def local_correlation(features0: Tensor, features1: Tensor, flow: Tensor, radius: int) -> Tensor:
@@ -25,18 +30,15 @@ def local_correlation(features0: Tensor, features1: Tensor, flow: Tensor, radius
     queries = features0.flatten(2).transpose(1, 2) / channels**0.5
     with torch.no_grad():
         corner, fraction = _split(flow, features1.shape[-2:], radius)
+        index = _window(corner, features1.shape[-2:], radius)
+    pairs = zip(queries, features1.detach(), index, strict=True)
     side = 2 * radius + 2
-    products = queries.new_empty(side, side, count, height * width)
-    for pair in range(count):
-        keys = _with_zero_row(features1[pair].detach())
-        for row in range(side):
-            for column in range(side):
-                index = _index(corner[pair], row - radius, column - radius, features1.shape[-2:])
-                products[row, column, pair] = (queries[pair] * keys[index]).sum(-1)
-    x, y = fraction.unbind(-1)
-    along = products[:, :-1] * (1 - x) + products[:, 1:] * x
-    mixed: Tensor = along[:-1] * (1 - y) + along[1:] * y
-    return mixed.permute(2, 0, 1, 3).reshape(count, -1, height, width)
+    products = torch.stack([_products(q, _with_zero_row(f), i) for q, f, i in pairs])
+    products = products.reshape(count, height * width, side, side)
+    x, y = fraction[:, :, None, None].unbind(-1)
+    along = products[..., :-1] * (1 - x) + products[..., 1:] * x
+    mixed: Tensor = along[:, :, :-1] * (1 - y) + along[:, :, 1:] * y
+    return mixed.flatten(2).transpose(1, 2).reshape(count, -1, height, width)
 
 
 def _split(flow: Tensor, size: torch.Size, radius: int) -> tuple[Tensor, Tensor]:
@@ -48,16 +50,45 @@ def _split(flow: Tensor, size: torch.Size, radius: int) -> tuple[Tensor, Tensor]
     return corner.long(), position - corner
 
 
+def _window(corner: Tensor, size: torch.Size, radius: int) -> Tensor:
+    """Cells (B, N, (2 r + 2)²) around ``corner``, row by row; those outside the map are the row behind the last."""
+    steps = torch.arange(-radius, radius + 2, device=corner.device)
+    x, y = corner[..., 0, None] + steps, corner[..., 1, None] + steps
+    inside = ((y >= 0) & (y < size[0]))[..., None] & ((x >= 0) & (x < size[1]))[..., None, :]
+    cells = y[..., None] * size[1] + x[..., None, :]
+    return torch.where(inside, cells, size[0] * size[1]).flatten(2)
+
+
 def _with_zero_row(features: Tensor) -> Tensor:
     """(H W + 1, C), the last row zero, for cells outside."""
     rows = features.flatten(1).transpose(0, 1)
     return torch.cat([rows, rows.new_zeros(1, rows.shape[1])])
 
 
-def _index(corner: Tensor, down: int, right: int, size: torch.Size) -> Tensor:
-    x, y = corner[:, 0] + right, corner[:, 1] + down
-    inside = (x >= 0) & (x < size[1]) & (y >= 0) & (y < size[0])
-    return torch.where(inside, y * size[1] + x, size[0] * size[1])
+def _products(queries: Tensor, keys: Tensor, index: Tensor) -> Tensor:
+    """(N, K) dot products of queries (N, C) with the keys (M, C) at ``index`` (N, K)."""
+    if len(keys) <= _ALL_PAIRS * index.shape[1]:
+        return (queries @ keys.transpose(0, 1)).gather(1, index)
+    found: Tensor = _GatheredProducts.apply(queries, keys, index)  # type: ignore[no-untyped-call]
+    return found
+
+
+class _GatheredProducts(torch.autograd.Function):
+    """Gathers keys in pieces, and again for the gradient, so that the K-fold copy of the features never exists."""
+
+    @staticmethod
+    def forward(ctx: Any, queries: Tensor, keys: Tensor, index: Tensor) -> Tensor:
+        ctx.save_for_backward(keys, index)
+        step = max(1, _CHUNK // (index.shape[1] * keys.shape[1]))
+        pieces = zip(torch.split(queries, step), torch.split(index, step), strict=True)
+        return torch.cat([torch.bmm(keys[cells], rows[:, :, None])[..., 0] for rows, cells in pieces])
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
+        keys, index = ctx.saved_tensors
+        step = max(1, _CHUNK // (index.shape[1] * keys.shape[1]))
+        pieces = zip(torch.split(gradients[0], step), torch.split(index, step), strict=True)
+        return torch.cat([torch.bmm(rows[:, None], keys[cells])[:, 0] for rows, cells in pieces]), None, None
 
 
 def sampled_correlation(features0: Tensor, features1: Tensor, flow: Tensor, radius: int) -> Tensor:

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gim_data.types import Image, Mask, Matches, Size
 from gim_models.dense.dkm import DKM, DkmShape
 from gim_models.dense.grid import centres, resized
-from gim_models.dense.roma import RoMa, RomaShape
+from gim_models.dense.roma import PATCH, RoMa, RomaShape
 from gim_models.dense.sampling import balanced_sample
 from gim_models.dense.warp import COARSEST, SHARP, DenseNetwork, Warp
 from gim_models.folder import open_folder
@@ -42,6 +42,18 @@ class DenseConfig(BaseModel):
     attenuation: float = Field(default=0.0, ge=0, le=1)
     seed: int = Field(default=0, ge=0)
 
+    @model_validator(mode="after")
+    def _sides_fit(self) -> Self:
+        for name, size, step in (("size", self.size, self.step), ("sharp_size", self.sharp_size or (SHARP,), SHARP)):
+            if any(side < step or side % step for side in size):
+                raise ValueError(f"the sides of {name} {size} must be multiples of {step}")
+        return self
+
+    @property
+    def step(self) -> int:
+        """What the sides of ``size`` must be multiples of."""
+        return COARSEST
+
 
 class DkmConfig(DenseConfig):
     """What ``config.json`` says of a DKM; the defaults are GIM's."""
@@ -60,6 +72,11 @@ class RomaConfig(DenseConfig):
     shape: RomaShape = RomaShape()
     size: Size = (672, 672)
     sharp_size: Size | None = (1344, 1344)
+
+    @property
+    def step(self) -> int:
+        """DINOv2's patches, or XFeat's stride."""
+        return PATCH if self.shape.coarse == "dinov2" else COARSEST
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ from gim_models.sparse.xfeat import DESCRIPTOR_DIM, XFeatExtractor, published_xf
 _COARSE = 16  # the scale that DINOv2's features stand at, though its patches are 14 pixels wide
 _REFINE = 4  # refiners speak in quarters of a pixel
 _GAIN = 40 / 32  # what displacements are multiplied by before they are embedded
-_PATCH = 14
+PATCH = 14  # side of a DINOv2 patch in pixels
 
 
 class RomaShape(BaseModel):
@@ -160,7 +160,7 @@ class RomaEncoder(nn.Module):
         if self.coarse == "xfeat":
             return F.avg_pool2d(self.xfeat.dense(images).descriptors, 2)
         tokens = self.dinov2.forward_features(images)["x_norm_patchtokens"]
-        height, width = (side // _PATCH for side in images.shape[-2:])
+        height, width = (side // PATCH for side in images.shape[-2:])
         patches: Tensor = tokens.transpose(1, 2).reshape(len(images), -1, height, width)
         return patches
 
@@ -260,7 +260,7 @@ def dinov2() -> DinoVisionTransformer:
     """An empty DINOv2 ViT-L/14 (Oquab et al., 2023) in kornia's implementation, whose names are the published ones."""
     options: dict[str, Any] = {"embed_dim": 1024, "depth": 24, "num_heads": 16, "init_values": 1.0, "block_chunks": 0}
     # One rate everywhere (it is 0): rates per block would be read out of a tensor, which the meta device cannot.
-    return DinoVisionTransformer(img_size=518, patch_size=_PATCH, drop_path_uniform=True, **options).eval()
+    return DinoVisionTransformer(img_size=518, patch_size=PATCH, drop_path_uniform=True, **options).eval()
 
 
 def seeded_roma(shape: RomaShape, seed: int) -> RoMa:

@@ -173,6 +173,22 @@ def test_demo_networks_train_all_but_xfeat(xfeat):
     for network in (seeded_dkm(demo_dkm(), 0), seeded_roma(demo_roma(), 0)):
         frozen = {name for name, value in network.named_parameters() if not value.requires_grad}
         assert frozen == {name for name, _ in network.named_parameters() if name.startswith("encoder.xfeat.")}
+        pyramid = network.pyramid(torch.rand(2, 3, 64, 96), COARSEST)
+        warps = network.decode(pyramid, {scale: features.flip(0) for scale, features in pyramid.items()})
+        assert warps[1].flow.shape == (2, 2, 64, 96)
+        sum(warp.flow.sum() + warp.certainty.sum() for warp in warps.values()).backward()
+        assert all(value.grad is not None for value in network.parameters() if value.requires_grad)
+
+
+def test_sizes_that_the_network_cannot_take_are_refused():
+    for config, changes in (
+        (DkmConfig, {"size": (896, 670)}),
+        (DkmConfig, {"sharp_size": (1500, 1152)}),
+        (RomaConfig, {"size": (670, 672)}),
+        (RomaConfig, {"size": (0, 672)}),
+    ):
+        with pytest.raises(ValueError, match="multiples"):
+            config(**changes)
 
 
 @pytest.mark.slow

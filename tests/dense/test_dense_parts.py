@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from gim_models.dense import correlation
 from gim_models.dense.correlation import local_correlation, sampled_correlation
 from gim_models.dense.gaussian_process import GaussianProcess
 from gim_models.dense.grid import centres, resized, sampled
@@ -36,14 +37,18 @@ def test_sampling_at_the_centres_changes_nothing_and_a_resize_moves_nothing():
     )
 
 
-@pytest.mark.parametrize("radius", [1, 3])
-def test_the_fast_correlation_is_the_plain_one(radius):
-    """Also where windows hang over the edge, flows point outside, and both maps differ in size."""
-    features0, features1 = randn(2, 6, 5, 7), randn(2, 6, 8, 9, seed=1)
+@pytest.mark.parametrize(("radius", "all_pairs"), [(1, 0), (3, 0), (1, 99), (3, 99)])
+def test_the_fast_correlation_is_the_plain_one(radius, all_pairs, monkeypatch):
+    """Either way of multiplying; also where windows hang over the edge, flows point outside and maps differ in size."""
+    monkeypatch.setattr(correlation, "_ALL_PAIRS", all_pairs)
+    monkeypatch.setattr(correlation, "_CHUNK", 1000)
+    features0, features1 = randn(2, 6, 5, 7).requires_grad_(), randn(2, 6, 8, 9, seed=1)
     flow = 1.6 * (2 * torch.rand(2, 2, 5, 7, generator=torch.Generator().manual_seed(2)) - 1)
+    weight = randn(2, (2 * radius + 1) ** 2, 5, 7, seed=3)
     fast, plain = (f(features0, features1, flow, radius) for f in (local_correlation, sampled_correlation))
-    assert fast.shape == (2, (2 * radius + 1) ** 2, 5, 7)
     assert torch.allclose(fast, plain, atol=1e-5)
+    gradients = [torch.autograd.grad((found * weight).sum(), features0)[0] for found in (fast, plain)]
+    assert torch.allclose(*gradients, atol=1e-4)
 
 
 def test_a_flow_far_away_correlates_with_nothing():

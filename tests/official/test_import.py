@@ -20,6 +20,7 @@ from gim_models.semidense.shape import LoftrShape
 from gim_models.sparse.lightglue import GlueNet
 from gim_models.sparse.official import OfficialGlueConfig
 from gim_models.sparse.superpoint import SuperPoint
+from orchestration.cli import main
 
 TENSORS = {"gim_loftr_50h": 375, "gim_lightglue_100h": 275, "gim_dkm_100h": 811, "gim_roma_100h": 603}
 LIGHT = ["gim_loftr_50h", "gim_lightglue_100h"]  # the others take minutes on a small machine
@@ -197,3 +198,20 @@ def test_other_files_are_refused_by_name(content, tmp_path):
 
 def test_what_is_imported_can_be_opened():
     assert {layout.matcher for layout in LAYOUTS} <= set(FOLDER_FACTORIES)
+
+
+def test_the_command_prints_the_name_of_the_matcher(tmp_path, capsys):
+    file = tmp_path / "gim_loftr_50h.safetensors"
+    save_file(random_state("gim_loftr_50h"), file)
+    with pytest.raises(SystemExit) as done:
+        main(["weights", "import", str(file)])
+    assert done.value.code == 0
+    assert f"matcher  loftr:{tmp_path}/gim_loftr_50h\n" in capsys.readouterr().out
+    assert (tmp_path / "gim_loftr_50h" / "config.json").is_file()
+
+
+def test_the_command_says_what_is_wrong(tmp_path, capsys):
+    with pytest.raises(SystemExit) as done:
+        main(["weights", "import", str(tmp_path / "absent.ckpt")])
+    assert done.value.code == 1
+    assert "absent.ckpt" in capsys.readouterr().err
