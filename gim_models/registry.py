@@ -17,7 +17,14 @@ FACTORIES = {
 }
 """Name -> ``"module:function"`` of ``(device) -> Matcher``."""
 
-FOLDER_FACTORIES = {"student": "gim_models.sparse.matcher:load_student"}
+FOLDER_FACTORIES = {
+    "dkm": "gim_models.dense.matcher:load_dkm",
+    "loftr": "gim_models.semidense.matcher:load_loftr",
+    "roma": "gim_models.dense.matcher:load_roma",
+    "student": "gim_models.sparse.matcher:load_student",
+    "superglue": "gim_models.sparse.superglue:load_superglue",
+    "superpoint+lightglue": "gim_models.sparse.official:load_superpoint_lightglue",
+}
 """Prefix -> ``"module:function"`` of ``(folder, device) -> Matcher``, for names like ``student:data/model/x``."""
 
 
@@ -25,7 +32,7 @@ def open_matcher(name: str, *, device: str = "cpu") -> Matcher:
     """The matcher of that name, ready to match.
 
     Args:
-        name: one of ``FACTORIES``, or ``student:<folder>``.
+        name: one of ``FACTORIES``, or ``<prefix>:<folder>`` with a prefix of ``FOLDER_FACTORIES``.
         device: torch device of learned matchers.
 
     Raises:

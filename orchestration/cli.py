@@ -26,6 +26,7 @@ from orchestration.commands import (
     run,
     status,
     teachers,
+    weights,
     zeb,
 )
 from orchestration.commands.common import err
@@ -79,6 +80,7 @@ app.add_typer(labels.app, name="labels")
 app.add_typer(dvc.app, name="dvc")
 app.add_typer(zeb.app, name="zeb")
 app.add_typer(bench.app, name="bench")
+app.add_typer(weights.app, name="weights")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

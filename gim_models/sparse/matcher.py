@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Generic, Protocol, Self, TypeVar
 
 import numpy as np
 import torch
@@ -41,23 +41,52 @@ class StudentConfig(BaseModel):
 
 
 class Detector(Protocol):
-    """A frozen network that finds and describes keypoints; ``XFeatExtractor`` is one."""
+    """What ``SparseGlueMatcher`` asks of XFeat, SuperPoint or another frozen extractor.
 
-    def to(self, device: str) -> Any:
-        """Itself, on a device."""
-        ...
+    Attributes:
+        corner: what is added to keypoints for the glue, which may count from the corner of the top-left pixel.
+    """
+
+    corner: float
 
     def dense(self, images: Tensor) -> Any:
-        """Run the network on (B, 3, H, W) images in [0, 1]."""
+        """Whatever ``detect`` reads, from (B, 3, H, W) images in [0, 1]."""
         ...
 
     def detect(self, maps: Any, count: int, allowed: Tensor | None = None) -> Keypoints:
-        """The ``count`` best keypoints of every image, where ``allowed`` (B, 1, H, W) is True."""
+        """The best keypoints of every image."""
+        ...
+
+    def to(self, device: str) -> Self:
+        """As of ``torch.nn.Module``."""
         ...
 
 
-class SparseGlueMatcher:
-    """A ``SparseMatcher``: a frozen detector and a LightGlue network.
+class GlueNetwork(Protocol):
+    """What ``SparseGlueMatcher`` asks of LightGlue, SuperGlue or another glue."""
+
+    def layers(self, side0: Side, side1: Side) -> list[tuple[Tensor, Tensor]]:
+        """The states of both images after every layer that can be read out."""
+        ...
+
+    def assignment(self, states: list[tuple[Tensor, Tensor]]) -> Tensor:
+        """Log-assignment (B, M + 1, N + 1) after the last layer."""
+        ...
+
+    def to(self, device: str) -> Self:
+        """As of ``torch.nn.Module``."""
+        ...
+
+    def eval(self) -> Self:
+        """As of ``torch.nn.Module``."""
+        ...
+
+
+Glue = TypeVar("Glue", bound=GlueNetwork)
+
+
+class SparseGlueMatcher(Generic[Glue]):
+    """A ``SparseMatcher``: a frozen extractor and a glue.
 
     Args:
         name: under which its matches are stored.
@@ -72,7 +101,7 @@ class SparseGlueMatcher:
         self,
         name: str,
         detector: Detector,
-        network: GlueNet,
+        network: Glue,
         *,
         max_keypoints: int = 2048,
         filter_threshold: float = 0.1,
@@ -114,7 +143,7 @@ class SparseGlueMatcher:
     def _match_batch(self, pairs: Sequence[tuple[Features, Features]]) -> list[Matches]:
         if min(len(pairs[0][0]), len(pairs[0][1])) == 0:
             return [_to_matches(a, b, np.empty(0, np.int64), np.empty(0, np.int64), []) for a, b in pairs]
-        sides = [_to_side([pair[i] for pair in pairs], self.device) for i in (0, 1)]
+        sides = [_to_side([pair[i] for pair in pairs], self.detector.corner, self.device) for i in (0, 1)]
         scores = self.network.assignment(self.network.layers(*sides))
         target, _, confidence, _ = filter_matches(scores, self.filter_threshold)
         found = []
@@ -124,7 +153,7 @@ class SparseGlueMatcher:
         return found
 
 
-def published_lighterglue(device: str = "cpu", *, max_keypoints: int = 2048) -> SparseGlueMatcher:
+def published_lighterglue(device: str = "cpu", *, max_keypoints: int = 2048) -> SparseGlueMatcher[GlueNet]:
     """The teacher ``xfeat+lighterglue`` with its published weights.
 
     Raises:
@@ -135,7 +164,7 @@ def published_lighterglue(device: str = "cpu", *, max_keypoints: int = 2048) -> 
     )
 
 
-def load_student(folder: Path, device: str = "cpu", *, name: str | None = None) -> SparseGlueMatcher:
+def load_student(folder: Path, device: str = "cpu", *, name: str | None = None) -> SparseGlueMatcher[GlueNet]:
     """A student from the folder that its training made (``weights.safetensors`` and ``config.json``).
 
     Args:
@@ -182,8 +211,8 @@ def _batches(pairs: Sequence[tuple[Features, Features]]) -> Iterator[list[int]]:
         yield from (rows[start : start + step] for start in range(0, len(rows), step))
 
 
-def _to_side(features: Sequence[Features], device: torch.device) -> Side:
-    points = torch.from_numpy(np.stack([f.keypoints for f in features])).to(device)
+def _to_side(features: Sequence[Features], corner: float, device: torch.device) -> Side:
+    points = torch.from_numpy(np.stack([f.keypoints for f in features])).to(device) + corner
     descriptors = torch.from_numpy(np.stack([f.descriptors for f in features])).to(device)
     return Side(points, descriptors, points.new_tensor([f.size for f in features]))
 

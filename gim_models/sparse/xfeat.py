@@ -60,6 +60,8 @@ class XFeatExtractor(nn.Module):
         threshold: heat that a keypoint must exceed; 0 lets every local maximum in.
     """
 
+    corner = 0.0  # added to pixels for LightGlue: this one was trained with pixels that count from their centres
+
     def __init__(self, *, threshold: float = 0.05) -> None:
         super().__init__()
         self.net = XFeatModel()

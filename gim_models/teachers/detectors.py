@@ -31,6 +31,8 @@ class DiskMaps(NamedTuple):
 class DiskExtractor(nn.Module):
     """DISK (Tyszkiewicz et al., NeurIPS 2020), its peaks refined below the pixel by a parabola through the heat."""
 
+    corner = 0.0  # added to pixels for LightGlue: both of these were trained with pixels that count from their centres
+
     def __init__(self) -> None:
         super().__init__()
         self.net = DISK(desc_dim=DESCRIPTOR_DIM)
@@ -76,6 +78,8 @@ class AlikedMaps(NamedTuple):
 
 class AlikedExtractor(nn.Module):
     """ALIKED-n16 (Zhao et al., TIM 2023), which finds peaks below the pixel by itself."""
+
+    corner = 0.0
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,0 +1,64 @@
+"""A matcher's folder: ``weights.safetensors`` beside the ``config.json`` that says what network they fit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import BaseModel, ValidationError
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from gim_data.errors import GimError
+from gim_data.files import atomic, read_json, write_json
+
+WEIGHTS = "weights.safetensors"
+CONFIG = "config.json"
+_REMEDY = "make the folder again: gim weights import FILE.ckpt"
+
+Config = TypeVar("Config", bound=BaseModel)
+
+
+def open_folder(folder: Path, model: type[Config]) -> tuple[Config, dict[str, Tensor], Path]:
+    """The configuration, the weights, and the file of the weights (for messages).
+
+    Args:
+        folder: to read.
+        model: what ``config.json`` must hold.
+
+    Raises:
+        GimError: a file is missing, damaged or describes another architecture.
+    """
+    path = folder / CONFIG
+    try:
+        config = model.model_validate(read_json(path))
+    except (OSError, ValueError, ValidationError) as error:
+        raise GimError(f"{path} describes no matcher of this kind: {error}", _REMEDY) from error
+    return config, read_safetensors(folder / WEIGHTS), folder / WEIGHTS
+
+
+def read_safetensors(path: Path) -> dict[str, Tensor]:
+    """Tensors by name.
+
+    Raises:
+        GimError: the file is missing or damaged.
+    """
+    try:
+        state: dict[str, Tensor] = load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise GimError(f"{path} cannot be read: {error}", _REMEDY) from error
+    return state
+
+
+def write_folder(folder: Path, config: BaseModel, state: Mapping[str, Tensor]) -> None:
+    """Write both files, each whole or not at all; the configuration last, so that a folder with one is complete."""
+    write_safetensors(folder / WEIGHTS, state)
+    write_json(folder / CONFIG, config.model_dump(mode="json"))
+
+
+def write_safetensors(path: Path, state: Mapping[str, Tensor]) -> None:
+    """Write tensors by name, whole or not at all."""
+    with atomic(path) as temporary:
+        save_file({name: value.detach().cpu().contiguous() for name, value in state.items()}, temporary)
