@@ -33,7 +33,7 @@ def published_lightglue(name: str) -> GlueNet:
     return net
 
 
-def aliked_lightglue(device: str = "cpu", *, max_keypoints: int = 2048) -> SparseGlueMatcher:
+def aliked_lightglue(device: str = "cpu", *, max_keypoints: int = 2048) -> SparseGlueMatcher[GlueNet]:
     """The teacher ``aliked+lightglue``.
 
     Raises:
@@ -43,7 +43,7 @@ def aliked_lightglue(device: str = "cpu", *, max_keypoints: int = 2048) -> Spars
     return SparseGlueMatcher("aliked+lightglue", published_aliked(), net, max_keypoints=max_keypoints, device=device)
 
 
-def disk_lightglue(device: str = "cpu", *, max_keypoints: int = 2048) -> SparseGlueMatcher:
+def disk_lightglue(device: str = "cpu", *, max_keypoints: int = 2048) -> SparseGlueMatcher[GlueNet]:
     """The teacher ``disk+lightglue``.
 
     Raises:

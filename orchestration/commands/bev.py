@@ -1,4 +1,4 @@
-"""``gim bev`` and ``gim bev-bench``: point clouds matched from above."""
+"""``gim bev`` and ``gim bench bev``: point clouds matched from above."""
 
 from __future__ import annotations
 
@@ -118,9 +118,9 @@ def bev_bench(
 
     \b
     Examples:
-      gim bev-bench lidar/drive -m rootsift -m xfeat+lighterglue
-      gim bev-bench lidar/drive --turned 180 --headings 8
-      gim bev-bench 'synthetic:street?path=drive'    a built-in world, scanned once a second
+      gim bench bev lidar/drive -m rootsift -m xfeat+lighterglue
+      gim bench bev lidar/drive --turned 180 --headings 8
+      gim bench bev 'synthetic:street?path=drive'    a built-in world, scanned once a second
     """  # noqa: D301
     from gim_models.downstream.bev.align import BevSettings
     from gim_models.downstream.bev.bench import BenchSettings

@@ -68,7 +68,7 @@ COMMANDS = [
     *([], ["run"], ["status"], ["use"], ["params"], ["dvc", "render"], ["propagate"], ["teachers"]),
     *(["match"], ["homography"], ["bev"], ["reconstruct"], ["localize"]),
     *(["zeb", name] for name in ("unpack", "check", "score", "table", "compare", "leakage")),
-    *(["bench", name] for name in ("homography", "points")),
+    *(["bench", name] for name in ("homography", "points", "bev")),
     *(["labels", name] for name in ("list", "inspect", "verify", "prune", "audit", "view", "export-gim")),
 ]
 

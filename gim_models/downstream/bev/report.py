@@ -1,4 +1,4 @@
-"""Files of a bird's-eye-view alignment and of a benchmark: what ``gim bev`` and ``gim bev-bench`` write."""
+"""Files of a bird's-eye-view alignment and of a benchmark: what ``gim bev`` and ``gim bench bev`` write."""
 
 from __future__ import annotations
 
