@@ -75,3 +75,8 @@ def tree_digest(folder: Path) -> str:
     """SHA-256 over the names and bytes of every file below ``folder``, ledger records aside."""
     files = sorted(p for p in folder.rglob("*") if p.is_file() and p.name != "ledger.json")
     return digest_of([[p.relative_to(folder).as_posix(), sha256(p)] for p in files])
+
+
+def from_home(text: str | Path) -> Path:
+    """A path with a leading ``~`` expanded; one that names no user's home stays as it is, as in a shell."""
+    return Path(os.path.expanduser(text))  # Path.expanduser raises instead

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from gim_data.errors import GimError
-from gim_data.files import atomic
+from gim_data.files import atomic, from_home
 from gim_data.params import PARAMS_FILE, read_params
 from orchestration.graph import SECTIONS
 
@@ -66,7 +66,7 @@ def from_root(texts: Sequence[str], root: Path, here: Path) -> list[str]:
 
 
 def _from_root(text: str, root: Path, here: Path) -> str:
-    path = Path(text).expanduser()
+    path = from_home(text)
     if glob.glob(str(here / path)):
         return str(path) if path.is_absolute() else Path(os.path.relpath(here / path, root)).as_posix()
     if "://" not in text and (text.startswith((".", "/", "~")) or text.lower().endswith(FILE_ENDINGS)):

@@ -12,7 +12,7 @@ from typing import Any, Literal
 from urllib.parse import parse_qs, urlsplit
 
 from gim_data.errors import GimError
-from gim_data.files import digest_of, fingerprint, read_json
+from gim_data.files import digest_of, fingerprint, from_home, read_json
 from gim_data.stage import Params
 from gim_data.video.config import AcquireConfig, CorpusConfig
 
@@ -156,7 +156,7 @@ def _url(entry: str) -> VideoSource:
 
 
 def _local_or_id(entry: str, base: Path, lists: frozenset[Path]) -> Iterator[VideoSource]:
-    path = base / Path(entry).expanduser()
+    path = base / from_home(entry)
     try:
         if path.is_file() and path.suffix.lower() == ".txt":
             yield from _list(entry, path, lists)
@@ -175,7 +175,7 @@ def _local_or_id(entry: str, base: Path, lists: frozenset[Path]) -> Iterator[Vid
 
 def _as_given(entry: str, base: Path, match: Path) -> str:
     """A glob's match in the user's own terms: relative where the pattern was."""
-    return str(match) if Path(entry).expanduser().is_absolute() else str(match.relative_to(base))
+    return str(match) if from_home(entry).is_absolute() else str(match.relative_to(base))
 
 
 def _list(entry: str, path: Path, lists: frozenset[Path]) -> Iterator[VideoSource]:

@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 
 from gim_data.errors import BadInput, GimError
+from gim_data.files import from_home
 from gim_data.types import Image
 from gim_data.video.sources import image_files, natural_order
 
@@ -70,7 +71,7 @@ def expand_images(given: str) -> list[Path]:
     Raises:
         GimError: there is none.
     """
-    path = Path(given).expanduser()
+    path = from_home(given)
     if path.is_file():
         return [path]
     if path.is_dir():

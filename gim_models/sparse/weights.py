@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from gim_data.errors import GimError
+from gim_data.files import from_home
 
 FOLDER_VARIABLE = "GIM_WEIGHTS"
 """Environment variable that names a folder of weight files, looked into last."""
@@ -77,7 +78,7 @@ def _places(file: Published) -> Iterator[Path]:
     yield Path(torch.hub.get_dir()) / "checkpoints" / file.hub
     folder = os.environ.get(FOLDER_VARIABLE)
     if folder:
-        yield Path(folder).expanduser() / Path(file.inside).name
+        yield from_home(folder) / Path(file.inside).name
 
 
 def read_pickle(path: Path) -> dict[str, Tensor]:

@@ -8,7 +8,7 @@ import re
 import clips
 import cv2
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -97,6 +97,7 @@ def test_keys_say_which_video_it_is(tmp_path):
 
 
 @settings(deadline=None)
+@example(["~0"])
 @given(st.lists(st.text(min_size=1), max_size=4))
 def test_names_from_outside_never_become_paths(tmp_path_factory, specs):
     root = tmp_path_factory.getbasetemp() / "nothing-here"
