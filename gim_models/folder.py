@@ -21,12 +21,15 @@ _REMEDY = "make the folder again: gim weights import FILE.ckpt"
 Config = TypeVar("Config", bound=BaseModel)
 
 
-def open_folder(folder: Path, model: type[Config]) -> tuple[Config, dict[str, Tensor], Path]:
+def open_folder(
+    folder: Path, model: type[Config], *, kind: str = "matcher of this kind", remedy: str = _REMEDY
+) -> tuple[Config, dict[str, Tensor], Path]:
     """The configuration, the weights, and the file of the weights (for messages).
 
     Args:
         folder: to read.
         model: what ``config.json`` must hold.
+        kind, remedy: for messages: what it should describe, and how such a folder is made again.
 
     Raises:
         GimError: a file is missing, damaged or describes another architecture.
@@ -35,11 +38,11 @@ def open_folder(folder: Path, model: type[Config]) -> tuple[Config, dict[str, Te
     try:
         config = model.model_validate(read_json(path))
     except (OSError, ValueError, ValidationError) as error:
-        raise GimError(f"{path} describes no matcher of this kind: {error}", _REMEDY) from error
-    return config, read_safetensors(folder / WEIGHTS), folder / WEIGHTS
+        raise GimError(f"{path} describes no {kind}: {error}", remedy) from error
+    return config, read_safetensors(folder / WEIGHTS, remedy=remedy), folder / WEIGHTS
 
 
-def read_safetensors(path: Path) -> dict[str, Tensor]:
+def read_safetensors(path: Path, *, remedy: str = _REMEDY) -> dict[str, Tensor]:
     """Tensors by name.
 
     Raises:
@@ -48,7 +51,7 @@ def read_safetensors(path: Path) -> dict[str, Tensor]:
     try:
         state: dict[str, Tensor] = load_file(path)
     except (OSError, SafetensorError) as error:
-        raise GimError(f"{path} cannot be read: {error}", _REMEDY) from error
+        raise GimError(f"{path} cannot be read: {error}", remedy) from error
     return state
 
 

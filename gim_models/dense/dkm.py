@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from gim_models.dense.encoders import ResNetEncoder, XFeatEncoder, load_frozen
 from gim_models.dense.gaussian_process import GaussianProcess
 from gim_models.dense.grid import centres, resized
-from gim_models.dense.refiner import ConvRefiner, RefinerShape
+from gim_models.dense.refiner import DEMO_REFINERS, ConvRefiner, RefinerShape
 from gim_models.dense.warp import Pyramid, Warp
 
 _COARSE = (32, 16)
@@ -63,13 +63,7 @@ def demo_dkm() -> DkmShape:
         gp_dim=64,
         feature_dim=64,
         decoder_dim=96,
-        refiners=(
-            RefinerShape(scale=16, displacement=16, radius=3),
-            RefinerShape(scale=8, displacement=16, radius=2),
-            RefinerShape(scale=4, displacement=8, radius=1),
-            RefinerShape(scale=2, displacement=8),
-            RefinerShape(scale=1, displacement=6),
-        ),
+        refiners=DEMO_REFINERS,
         hidden_blocks=2,
     )
 

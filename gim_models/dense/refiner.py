@@ -30,6 +30,16 @@ class RefinerShape(BaseModel):
     hidden: int = Field(default=1, ge=1)
 
 
+DEMO_REFINERS = (
+    RefinerShape(scale=16, displacement=16, radius=3),
+    RefinerShape(scale=8, displacement=16, radius=2),
+    RefinerShape(scale=4, displacement=8, radius=1),
+    RefinerShape(scale=2, displacement=8),
+    RefinerShape(scale=1, displacement=6),
+)
+"""Slim ones that train on a laptop."""
+
+
 class ConvRefiner(nn.Module):
     """Depthwise 5 x 5 blocks over features of image 0, warped ones of image 1, displacement and correlation.
 

@@ -18,7 +18,7 @@ from torch.nn import functional as F
 
 from gim_models.dense.gaussian_process import GaussianProcess
 from gim_models.dense.grid import centres, resized
-from gim_models.dense.refiner import ConvRefiner, RefinerShape
+from gim_models.dense.refiner import DEMO_REFINERS, ConvRefiner, RefinerShape
 from gim_models.dense.warp import Pyramid, Warp
 from gim_models.sparse.xfeat import DESCRIPTOR_DIM, XFeatExtractor, published_xfeat
 
@@ -71,13 +71,7 @@ def demo_roma() -> RomaShape:
         blocks=2,
         heads=4,
         anchors=16,
-        refiners=(
-            RefinerShape(scale=16, displacement=16, radius=3),
-            RefinerShape(scale=8, displacement=16, radius=2),
-            RefinerShape(scale=4, displacement=8, radius=1),
-            RefinerShape(scale=2, displacement=8),
-            RefinerShape(scale=1, displacement=6),
-        ),
+        refiners=DEMO_REFINERS,
         hidden_blocks=2,
     )
 

@@ -11,20 +11,15 @@ import numpy as np
 import torch
 from kornia.feature.lightglue import filter_matches
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from safetensors import SafetensorError
-from safetensors.torch import load_file
+from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
-from gim_data.errors import GimError
-from gim_data.files import read_json
 from gim_data.types import Features, Image, Mask, Matches
+from gim_models.folder import open_folder
 from gim_models.sparse.lightglue import GlueNet, GlueShape, Side, published_glue
 from gim_models.sparse.weights import load_strictly
 from gim_models.sparse.xfeat import Keypoints, published_xfeat
 
-WEIGHTS = "weights.safetensors"
-CONFIG = "config.json"
 _CELLS_PER_BATCH = 8 * 2048 * 2048  # bounds the memory of one batch of attention maps
 
 
@@ -175,13 +170,9 @@ def load_student(folder: Path, device: str = "cpu", *, name: str | None = None) 
     Raises:
         GimError: a file is missing, damaged, of another architecture or not finite.
     """
-    config = _read_config(folder / CONFIG)
+    remedy = "train the model again: gim run model"
+    config, state, path = open_folder(folder, StudentConfig, kind="sparse student", remedy=remedy)
     network = GlueNet(config.shape)
-    path = folder / WEIGHTS
-    try:
-        state = load_file(path)
-    except (OSError, SafetensorError) as error:
-        raise GimError(f"{path} cannot be read: {error}", "train the model again: gim run model") from error
     load_strictly(network, state, path)
     return SparseGlueMatcher(
         name or f"student:{folder.name}",
@@ -191,15 +182,6 @@ def load_student(folder: Path, device: str = "cpu", *, name: str | None = None) 
         filter_threshold=config.filter_threshold,
         device=device,
     )
-
-
-def _read_config(path: Path) -> StudentConfig:
-    try:
-        return StudentConfig.model_validate(read_json(path))
-    except (OSError, ValueError, ValidationError) as error:
-        raise GimError(
-            f"{path} describes no sparse student: {error}", "train the model again: gim run model"
-        ) from error
 
 
 def _batches(pairs: Sequence[tuple[Features, Features]]) -> Iterator[list[int]]:

@@ -20,6 +20,7 @@ from gim_models.training.supervision import (
     Transfer,
     exact_targets,
     label_targets,
+    near,
     transfer,
     without_strangers,
 )
@@ -71,10 +72,8 @@ def insert_labels(
         config: ``inserted`` bounds the share replaced.
         generator: picks the subset.
     """
-    near = (torch.cdist(labels0, points0).min(1).values < config.snap_px) & (
-        torch.cdist(labels1, points1).min(1).values < config.snap_px
-    )
-    missing = torch.nonzero(~near).flatten()
+    found = near(labels0, points0, config.snap_px) & near(labels1, points1, config.snap_px)
+    missing = torch.nonzero(~found).flatten()
     count = min(len(missing), int(config.inserted * len(points0)))
     if count == 0:
         return points0, points1
@@ -85,8 +84,8 @@ def insert_labels(
 def _labels(batch: Batch, views: Views, b: int) -> Labels:
     sides = (b, len(batch) + b)
     ends = [move_points(views.H[i], points[b]) for i, points in zip(sides, (batch.points0, batch.points1), strict=True)]
-    shown = views.allowed[:, 0] & ~views.foreign[:, 0]
-    return Labels(*ends, *(within(shown[i], end) for i, end in zip(sides, ends, strict=True)))
+    shown = [views.allowed[i, 0] & ~views.foreign[i, 0] for i in sides]
+    return Labels(*ends, *map(within, shown, ends))
 
 
 def _sides(points: Tensor, descriptors: Tensor, views: Views) -> tuple[Side, Side]:

@@ -10,12 +10,12 @@ import numpy as np
 import pandas as pd
 import torch
 from kornia.feature.lightglue import filter_matches
-from safetensors.torch import save_file
 
 from gim_data.plotting import draw_matches
 from gim_data.types import Image
+from gim_models.folder import write_folder
 from gim_models.sparse.lightglue import GlueNet
-from gim_models.sparse.matcher import CONFIG, WEIGHTS, StudentConfig
+from gim_models.sparse.matcher import StudentConfig
 from gim_models.sparse.xfeat import XFeatExtractor
 from gim_models.training.augment import plain
 from gim_models.training.config import TrainConfig
@@ -39,9 +39,8 @@ def write_student(folder: Path, trained: Trained, plan: Plan, network: GlueNet, 
     """
     network.load_state_dict(trained.weights)
     network.to(plan.config.device).eval()
-    save_file({name: value.contiguous() for name, value in trained.weights.items()}, folder / WEIGHTS)
     described = StudentConfig(shape=network.shape, max_keypoints=plan.config.max_keypoints)
-    (folder / CONFIG).write_text(described.model_dump_json(indent=1) + "\n")
+    write_folder(folder, described, trained.weights)
     history_table(trained).to_csv(folder / "training.csv", index=False, float_format="%.6g")
     plot_history(trained, folder / "loss.png")
     sheet = match_sheet(network, extractor, plan.held_out, plan.config)

@@ -10,8 +10,9 @@ from safetensors.torch import save_file
 
 from gim_data.errors import GimError
 from gim_data.types import SparseMatcher
+from gim_models.folder import CONFIG, WEIGHTS
 from gim_models.sparse.lightglue import GlueShape, Side, seeded_glue
-from gim_models.sparse.matcher import CONFIG, WEIGHTS, StudentConfig, load_student, published_lighterglue
+from gim_models.sparse.matcher import StudentConfig, load_student, published_lighterglue
 from gim_models.sparse.weights import load_strictly, read_pickle, weights_file
 from gim_models.sparse.xfeat import DenseMaps, XFeatExtractor
 
