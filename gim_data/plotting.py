@@ -12,9 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gim_data.files import atomic
+from gim_data.pixels import encode_jpeg
 from gim_data.types import Floats, Image
 
 Colours = NDArray[np.uint8]  # (N, 3) RGB
+_QUALITY = 85
 
 
 def colour_by(values: NDArray[np.generic], *, low: float, high: float) -> Colours:
@@ -84,9 +86,8 @@ def stack(rows: Sequence[Image], *, width: int = 1280) -> Image:
 
 def save_picture(path: Path, image: Image) -> None:
     """Write an RGB image as JPEG, atomically: a gallery as PNG weighs more than the video it shows."""
-    data = cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, 85])[1]
     with atomic(path) as temporary:
-        temporary.write_bytes(data.tobytes())
+        temporary.write_bytes(encode_jpeg(image, _QUALITY))
 
 
 def data_uri(path: Path, *, width: int, height: int) -> str:
@@ -97,11 +98,11 @@ def data_uri(path: Path, *, width: int, height: int) -> str:
         small = picture.convert("RGB")
     small.thumbnail((width, height))
     stream = BytesIO()
-    small.save(stream, "JPEG", quality=85)
+    small.save(stream, "JPEG", quality=_QUALITY)
     return f"data:image/jpeg;base64,{base64.b64encode(stream.getvalue()).decode()}"
 
 
 def picture_uri(image: Image, *, width: int) -> str:
     """An (H, W, 3) RGB picture as a ``data:`` address, ``width`` pixels wide."""
-    data = cv2.imencode(".jpg", cv2.cvtColor(stack([image], width=width), cv2.COLOR_RGB2BGR))[1]
-    return f"data:image/jpeg;base64,{base64.b64encode(data.tobytes()).decode()}"
+    data = encode_jpeg(stack([image], width=width), _QUALITY)
+    return f"data:image/jpeg;base64,{base64.b64encode(data).decode()}"

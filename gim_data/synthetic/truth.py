@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from gim_data.errors import BadInput, GimError
 from gim_data.files import read_json, write_json
+from gim_data.pixels import decode, encode_jpeg
 from gim_data.stage import Job, Params, Summary
 from gim_data.synthetic import correspondence
 from gim_data.synthetic.config import SyntheticConfig
@@ -137,7 +138,7 @@ def write_truth(folder: Path, views: Sequence[View], pairs: pd.DataFrame, *, qua
     Depth is kept as 16-bit inverse depth relative to each frame's nearest point: its step is 1/65535 of the largest
     parallax in the frame, a few thousandths of a pixel.
     """
-    encoded = [_jpeg(view.image, quality) for view in views]
+    encoded = [encode_jpeg(view.image, quality) for view in views]
     (folder / "images.bin").write_bytes(b"".join(encoded))
     nearest = [float(view.depth[view.depth > 0].min()) if (view.depth > 0).any() else 1.0 for view in views]
     codes = [_encoded(view.depth, unit) for view, unit in zip(views, nearest, strict=True)]
@@ -203,10 +204,10 @@ class TruthStore:
         data: NDArray[np.uint8] = np.fromfile(
             self.folder / "images.bin", np.uint8, count=self._ends[i] - start, offset=start
         )
-        image = cv2.imdecode(data, cv2.IMREAD_COLOR)
+        image = decode(data)
         if image is None:
             raise GimError(f"{self.folder / 'images.bin'}: frame {i} does not decode", "run the stage worlds again")
-        return np.ascontiguousarray(image[..., ::-1])
+        return image
 
     def depth(self, i: int) -> Floats:
         """(H, W) float32 z-depth in metres, 0 where nothing was hit."""
@@ -248,7 +249,3 @@ def _encoded(depth: Floats, nearest: float) -> NDArray[np.uint16]:
     near = np.divide(nearest, depth, out=np.zeros_like(depth), where=depth > 0)
     codes = np.rint(near.astype(np.float64) * _CODES)
     return np.where(depth > 0, np.maximum(codes, 1), 0).astype(np.uint16)
-
-
-def _jpeg(image: Image, quality: int) -> bytes:
-    return bytes(cv2.imencode(".jpg", image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])[1])

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import cv2
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -15,6 +13,7 @@ from numpy.typing import NDArray
 
 from gim_data.errors import GimError
 from gim_data.files import read_json, write_json
+from gim_data.pixels import decode, encode_jpeg
 from gim_data.types import Image, Size
 
 _BYTES, _INDEX, _META = "frames.bin", "index.parquet", "frames.json"
@@ -86,10 +85,10 @@ class FrameStore:
             IndexError: there is no such frame.
             GimError: its bytes are damaged.
         """
-        image = cv2.imdecode(np.frombuffer(self.jpeg(i), np.uint8), cv2.IMREAD_COLOR_RGB)
+        image = decode(self.jpeg(i))
         if image is None:
             raise GimError(f"frame {i} of {self.folder} is damaged", "make it anew with 'gim run frames'")
-        return np.asarray(image, dtype=np.uint8)
+        return image
 
     def jpeg(self, i: int) -> bytes:
         """Frame ``i`` as it is stored, for galleries."""
@@ -123,7 +122,7 @@ def write_frames(folder: Path, frames: Iterable[StoredFrame], *, source_size: Si
             if times and (frame.time <= times[-1] or (width, height) != size):
                 raise ValueError(f"frame at {frame.time} s: {width}x{height} after {times[-1]} s, {size}")
             size = (width, height)
-            stream.write(_encode(frame.image, quality))
+            stream.write(encode_jpeg(frame.image, quality))
             times.append(frame.time)
             shots.append(frame.shot)
             offsets.append(stream.tell())
@@ -131,13 +130,6 @@ def write_frames(folder: Path, frames: Iterable[StoredFrame], *, source_size: Si
     facts = {"size": size, "source_size": source_size, "quality": quality, "interval": _interval(times, shots)}
     write_json(folder / _META, {**facts, "count": len(times)})
     return len(times)
-
-
-def _encode(image: Image, quality: int) -> Any:
-    done, data = cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, quality])
-    if not done:
-        raise ValueError(f"JPEG cannot hold an image of shape {image.shape}")
-    return data.data
 
 
 def _write_index(folder: Path, times: list[float], shots: list[int], offsets: list[int]) -> None:
