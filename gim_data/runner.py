@@ -11,6 +11,7 @@ from typing import Literal
 
 from gim_data.errors import BadInput, GimError
 from gim_data.files import digest_of
+from gim_data.heap import keep_freed_memory
 from gim_data.ledger import Entry, Ledger
 from gim_data.params import dump
 from gim_data.stage import Job, Params, Progress, Silent, Stage, load
@@ -96,6 +97,7 @@ class Runner:
         Raises:
             GimError: an unknown stage or unit, or an input that was never made.
         """
+        keep_freed_memory()
         stage = self.stage(name)
         known = self.keys(stage)
         unknown = sorted(set(units or ()) - set(known))

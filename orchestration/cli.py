@@ -11,6 +11,7 @@ import typer
 from rich.markup import escape
 
 from gim_data.errors import GimError
+from gim_data.heap import keep_freed_memory
 from orchestration.commands import (
     bench,
     bev,
@@ -89,6 +90,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     Args:
         arguments: the words after ``gim``; those of the process by default.
     """
+    keep_freed_memory()
     try:
         app(args=list(arguments) if arguments is not None else None, prog_name="gim")
     except GimError as error:
