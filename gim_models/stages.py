@@ -96,6 +96,7 @@ PREDICTIONS = Stage(
         "gim_models/teachers",
         "gim_models/sparse",
     ),
+    external="gim_models.evaluation.baselines:outside",
     pool="gpu",
     upstream="gim_models.stages:matcher_upstream",
     doc="Matches of every benchmark pair, once per matcher.",
@@ -133,9 +134,10 @@ STAGES = (MATCHES, BASE_MODEL, MODEL, BENCH, PREDICTIONS, SCORES, SCALING)
 
 def matcher_keys(params: Params, root: object) -> list[str]:
     """Everything that is scored: the baselines, then each student at each budget."""
+    from gim_models.evaluation.baselines import distinct_keys
     from gim_models.training.config import model_keys
 
-    return [*params["evaluate"].baselines, *model_keys(params, root)]
+    return [*distinct_keys(params["evaluate"].baselines), *model_keys(params, root)]
 
 
 def matcher_upstream(unit: str, dep: str, dep_units: list[str], params: Params) -> list[str]:

@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field, field_validator, model_validator
 
 from gim_data.stage import Section
+from gim_models.evaluation.baselines import distinct_keys
 
 ProtocolName = Literal["zeb-paper-v1", "poselib-v1"]
 
@@ -15,7 +16,9 @@ class EvaluateConfig(Section):
     """What matchers are scored on, how, and beside which baselines."""
 
     baselines: tuple[str, ...] = Field(
-        ("rootsift", "xfeat+lighterglue"), description="matchers scored beside the students, by their registry names"
+        ("rootsift", "xfeat+lighterglue"),
+        description="matchers scored beside the students: registry names, "
+        "loftr:<folder> and its kind (a path below the workspace, or absolute), student:<folder>, vismatch:<model>",
     )
     pairs: tuple[str, ...] = Field(
         ("synthetic",),
@@ -54,12 +57,10 @@ class EvaluateConfig(Section):
 
     @field_validator("baselines")
     @classmethod
-    def _safe(cls, names: tuple[str, ...]) -> tuple[str, ...]:
-        for name in names:
-            if not name or name.startswith(".") or any(c in name for c in '/\\:*?"<>| '):
-                raise ValueError(f"{name!r} cannot name a folder, so it cannot name a baseline")
+    def _distinct(cls, names: tuple[str, ...]) -> tuple[str, ...]:
         if len(set(names)) != len(names):
             raise ValueError("a baseline is named twice")
+        distinct_keys(names)
         return names
 
     @model_validator(mode="after")

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gim_models.evaluation.auc import THRESHOLDS
+from gim_models.evaluation.baselines import distinct_keys
 
 if TYPE_CHECKING:
     from gim_data.stage import Job
@@ -42,7 +43,7 @@ def publish_scores(job: Job, scores: Mapping[str, Any], files: Sequence[Path]) -
 
     tracker = open_tracker(job.root)
     study = job.params["study"].name
-    run_id = None if job.unit in job.params["evaluate"].baselines else find_model_run(tracker, job.unit)
+    run_id = None if job.unit in distinct_keys(job.params["evaluate"].baselines) else find_model_run(tracker, job.unit)
     if run_id is not None:
         _log(RunLog(tracker.client, run_id), scores, files)
         return

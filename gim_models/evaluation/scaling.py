@@ -15,6 +15,7 @@ from gim_data.files import atomic, read_json, write_json
 from gim_data.ledger import RECORD
 from gim_data.stage import Job, Summary
 from gim_models.evaluation.auc import THRESHOLDS
+from gim_models.evaluation.baselines import distinct_keys
 from gim_models.evaluation.bootstrap import compare
 from gim_models.evaluation.config import EvaluateConfig
 from gim_models.evaluation.figures import draw_errors, draw_scaling
@@ -114,7 +115,7 @@ def build_rows(
                 gain = _difference(errors[key], zero, config) if budget > 0 else None
                 over = _difference(errors[key], errors.get(REFERENCE), config)
                 rows.append(_row(key, cell, (student.name, budget, budget * seconds), gain, over))
-    for name in config.baselines:
+    for name in distinct_keys(config.baselines):
         if name in units:
             cell = read_scores(units[name])["protocols"][protocol]["mean"]
             over = _difference(errors[name], errors.get(REFERENCE), config) if name != REFERENCE else None
