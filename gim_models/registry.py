@@ -28,7 +28,7 @@ FOLDER_FACTORIES = {
 """Prefix -> ``"module:function"`` of ``(folder, device) -> Matcher``, for names like ``student:data/model/x``."""
 
 MODEL_FACTORIES = {"vismatch": "gim_models.teachers.vismatch:open_vismatch"}
-"""Prefix -> ``"module:function"`` of ``(model, device) -> Matcher``, for models of other packages: ``vismatch:roma``."""
+"""Prefix -> ``"module:function"`` of ``(model, device) -> Matcher``, for names like ``vismatch:roma``."""
 
 
 def open_matcher(name: str, *, device: str = "cpu") -> Matcher:

@@ -92,6 +92,7 @@ PREDICTIONS = Stage(
     params=("evaluate.max_side",),
     code=(
         "gim_models/evaluation/predictions.py",
+        "gim_models/evaluation/predict.py",
         "gim_models/evaluation/prediction_store.py",
         "gim_models/teachers",
         "gim_models/sparse",
@@ -114,8 +115,10 @@ SCORES = Stage(
         "gim_models/evaluation/protocol.py",
         "gim_models/evaluation/auc.py",
         "gim_models/evaluation/bootstrap.py",
+        "gim_models/evaluation/overlaps.py",
     ),
     upstream="gim_models.stages:matcher_upstream",
+    version="2",
     doc="Poses and AUC under a named protocol, with intervals.",
 )
 SCALING = Stage(
@@ -126,6 +129,7 @@ SCALING = Stage(
     deps=("zeb_scores", "dataset"),
     params=(*_PROTOCOL, "study"),
     code=("gim_models/evaluation/scaling.py",),
+    version="2",
     doc="Accuracy over hours of video: table, figure, MLflow study.",
 )
 

@@ -61,7 +61,7 @@ class Journal:
     def __init__(self, folder: Path, *, seconds: float = 2.0) -> None:
         self._folder, self._seconds = folder, seconds
         self._waiting: list[Prediction] = []
-        self._length = sum(pq.read_metadata(path).num_rows for path in self._files())
+        self._length: int = sum(pq.read_metadata(path).num_rows for path in self._files())
         self._flushed = time.monotonic()
 
     def __len__(self) -> int:

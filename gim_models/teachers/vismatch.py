@@ -18,8 +18,8 @@ from gim_models.masks import permitted
 
 PACKAGE = "vismatch"
 _INSTALL = (
-    "pip install --no-deps vismatch && pip install huggingface_hub einops yacs transforms3d  (without its own list of "
-    "dependencies, since that asks for an older kornia than this project's); it downloads weights at first use"
+    "pip install --no-deps vismatch torchvision && pip install huggingface_hub einops yacs transforms3d  (without "
+    "vismatch's own list, which asks for an older kornia; torchvision of the build of your torch)"
 )
 
 
@@ -83,8 +83,8 @@ def _imported() -> Any:
         raise GimError("vismatch is not installed", _INSTALL)
     try:
         return import_module(PACKAGE)
-    except ImportError as error:
-        raise GimError(f"vismatch cannot be imported: {error}", _INSTALL) from error
+    except Exception as error:  # a dependency may be missing, or be built for another torch: a RuntimeError
+        raise GimError(f"vismatch cannot be imported: {type(error).__name__}: {error}", _INSTALL) from error
 
 
 def _planes(image: Image) -> Any:

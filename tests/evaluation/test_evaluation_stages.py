@@ -263,7 +263,9 @@ def test_the_whole_way_to_the_curve(make_job: Callable[..., Job], benchmark: Pat
         summary = scores.make_scores(score)
         units[name] = score.out
         assert summary["failures"] == 0
-        assert (score.out / "sequences.png").is_file()
+        assert all((score.out / figure).is_file() for figure in summary["figures"])
+        assert {"sequences.png", "errors.png", "overlaps.png"} == set(summary["figures"])
+        assert "| box | 15 |" in summary["table"]
     dataset = benchmark.parents[1] / "dataset" / "all"
     write_json(dataset / "ledger.json", {"summary": {"seconds": 90.0}})
     curve = make_job("scaling_curve", zeb_scores=units, dataset={"all": dataset})
@@ -284,6 +286,7 @@ def check_tables(folder: Path, summary: dict) -> None:
     assert table["auc_5deg"].is_monotonic_increasing
     assert summary["lightglue-100/auc_5deg"] == pytest.approx(table["auc_5deg"].iloc[-1], abs=1e-4)
     assert "| lightglue-100 | 1.5 min |" in summary["table"]
+    assert all((folder / figure).is_file() for figure in summary["figures"])
 
 
 def check_tracking(root: Path) -> None:
@@ -293,7 +296,10 @@ def check_tracking(root: Path) -> None:
     runs = {r.info.run_name: r for e in client.search_experiments() for r in client.search_runs([e.experiment_id])}
     assert set(runs) == {"scaling", *NOISE}
     assert runs["lightglue-100"].data.metrics["zeb/mean_auc_5deg"] > runs["rootsift"].data.metrics["zeb/mean_auc_5deg"]
-    assert "zeb/box/auc_5deg" in runs["rootsift"].data.metrics
+    cells = [set(runs[name].data.metrics) for name in NOISE]
+    assert cells[0] == cells[1] == cells[2]
+    assert {f"zeb/{cell}/auc_{t}deg" for cell in ("box", "overlap-0.5") for t in (5, 10, 20)} <= cells[0]
+    assert {"zeb/box/failures", "zeb/box/precision_before"} <= cells[0]
     history = client.get_metric_history(runs["scaling"].info.run_id, "zeb/lightglue/mean_auc_5deg")
     assert sorted(point.step for point in history) == [0, 90]
 
