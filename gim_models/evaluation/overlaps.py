@@ -27,16 +27,17 @@ def overlap_cells(rows: pd.DataFrame, *, samples: int, seed: int) -> list[Cell]:
         ``auc_5deg_interval``.
     """
     known = rows[rows["overlap"].notna()]
-    bins = np.minimum((known["overlap"] * BINS).astype(int), BINS - 1)
+    bins = np.minimum((known["overlap"].to_numpy(float) * BINS).astype(int), BINS - 1)
     rng = np.random.default_rng(seed)
     cells: list[Cell] = []
-    for number, part in known.groupby(bins.to_numpy(), sort=True):
+    for number in np.unique(bins).tolist():
+        part = known[bins == number]
         errors = part.sort_values(["sequence", "identifier"])["error"].to_numpy(float)
         low, high = interval(resample(errors, THRESHOLDS[0], rng, samples=samples))
         cells.append(
             {
-                "low": int(number) / BINS,
-                "high": (int(number) + 1) / BINS,
+                "low": number / BINS,
+                "high": (number + 1) / BINS,
                 "pairs": len(errors),
                 **{f"auc_{t:.0f}deg": 100 * auc(errors, t) for t in THRESHOLDS},
                 "auc_5deg_interval": [100 * low, 100 * high],
