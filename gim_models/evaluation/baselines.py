@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from gim_data.errors import GimError
-from gim_data.files import from_home, sha256
+from gim_data.files import fingerprint, from_home
 from gim_data.stage import Params
 
 _PLAIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_+.-]*")
@@ -88,4 +88,4 @@ def outside(unit: str, params: Params, root: Path) -> Any:
         raise GimError(
             f"evaluate.baselines: {name}: {folder} is not a folder", "give the folder of a matcher's weights"
         )
-    return {"matcher": prefix, "files": [[p.name, sha256(p)] for p in sorted(folder.iterdir()) if p.is_file()]}
+    return {"matcher": prefix, "files": [[p.name, fingerprint(p)] for p in sorted(folder.iterdir()) if p.is_file()]}

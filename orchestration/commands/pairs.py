@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Posed pairs of your own: convert, draw.")
 Source = Annotated[Path, typer.Argument(metavar="DIR", help="Pairs in either form.", exists=True, file_okay=False)]
-Sequence = Annotated[Path, typer.Argument(metavar="DIR", help="One posed sequence.", exists=True, file_okay=False)]
+Folder = Annotated[Path, typer.Argument(metavar="DIR", help="One posed sequence.", exists=True, file_okay=False)]
 Target = Annotated[Path, typer.Argument(metavar="OUT", help="The folder to write.", file_okay=False)]
 Separator = Annotated[str | None, typer.Option(help="Between names in ZEB's layout, - or _; default: ZEB's own.")]
 Count = Annotated[int, typer.Option("--pairs", min=1, help="Most pairs.")]
@@ -71,7 +71,7 @@ def convert(source: Source, target: Target, separator: Separator = None) -> None
 
 @app.command()
 def sample(
-    source: Sequence,
+    source: Folder,
     target: Target,
     count: Count = 100,
     by: Annotated[By, typer.Option(help="Where overlaps come from.")] = By.depth,
