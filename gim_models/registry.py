@@ -27,12 +27,16 @@ FOLDER_FACTORIES = {
 }
 """Prefix -> ``"module:function"`` of ``(folder, device) -> Matcher``, for names like ``student:data/model/x``."""
 
+MODEL_FACTORIES = {"vismatch": "gim_models.teachers.vismatch:open_vismatch"}
+"""Prefix -> ``"module:function"`` of ``(model, device) -> Matcher``, for names like ``vismatch:roma``."""
+
 
 def open_matcher(name: str, *, device: str = "cpu") -> Matcher:
     """The matcher of that name, ready to match.
 
     Args:
-        name: one of ``FACTORIES``, or ``<prefix>:<folder>`` with a prefix of ``FOLDER_FACTORIES``.
+        name: one of ``FACTORIES``, ``<prefix>:<folder>`` with a prefix of ``FOLDER_FACTORIES``, or ``<prefix>:<model>``
+            with one of ``MODEL_FACTORIES``.
         device: torch device of learned matchers.
 
     Raises:
@@ -45,9 +49,12 @@ def open_matcher(name: str, *, device: str = "cpu") -> Matcher:
         from pathlib import Path
 
         return cast(Callable[[Path, str], Matcher], load(FOLDER_FACTORIES[prefix]))(Path(folder), device)
+    if folder and prefix in MODEL_FACTORIES:
+        return cast(Callable[[str, str], Matcher], load(MODEL_FACTORIES[prefix]))(folder, device)
     raise GimError(f"there is no matcher {name!r}", f"use one of {matcher_names()}")
 
 
 def matcher_names() -> list[str]:
-    """Every name ``open_matcher`` knows; ``<folder>`` stands for a path."""
-    return [*sorted(FACTORIES), *(f"{prefix}:<folder>" for prefix in sorted(FOLDER_FACTORIES))]
+    """Every name ``open_matcher`` knows; ``<folder>`` stands for a path, ``<model>`` for a name in that package."""
+    folders = [f"{prefix}:<folder>" for prefix in sorted(FOLDER_FACTORIES)]
+    return [*sorted(FACTORIES), *folders, *(f"{prefix}:<model>" for prefix in sorted(MODEL_FACTORIES))]

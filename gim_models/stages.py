@@ -92,10 +92,12 @@ PREDICTIONS = Stage(
     params=("evaluate.max_side",),
     code=(
         "gim_models/evaluation/predictions.py",
+        "gim_models/evaluation/predict.py",
         "gim_models/evaluation/prediction_store.py",
         "gim_models/teachers",
         "gim_models/sparse",
     ),
+    external="gim_models.evaluation.baselines:outside",
     pool="gpu",
     upstream="gim_models.stages:matcher_upstream",
     doc="Matches of every benchmark pair, once per matcher.",
@@ -113,8 +115,10 @@ SCORES = Stage(
         "gim_models/evaluation/protocol.py",
         "gim_models/evaluation/auc.py",
         "gim_models/evaluation/bootstrap.py",
+        "gim_models/evaluation/overlaps.py",
     ),
     upstream="gim_models.stages:matcher_upstream",
+    version="2",
     doc="Poses and AUC under a named protocol, with intervals.",
 )
 SCALING = Stage(
@@ -125,6 +129,7 @@ SCALING = Stage(
     deps=("zeb_scores", "dataset"),
     params=(*_PROTOCOL, "study"),
     code=("gim_models/evaluation/scaling.py",),
+    version="2",
     doc="Accuracy over hours of video: table, figure, MLflow study.",
 )
 
@@ -133,9 +138,10 @@ STAGES = (MATCHES, BASE_MODEL, MODEL, BENCH, PREDICTIONS, SCORES, SCALING)
 
 def matcher_keys(params: Params, root: object) -> list[str]:
     """Everything that is scored: the baselines, then each student at each budget."""
+    from gim_models.evaluation.baselines import distinct_keys
     from gim_models.training.config import model_keys
 
-    return [*params["evaluate"].baselines, *model_keys(params, root)]
+    return [*distinct_keys(params["evaluate"].baselines), *model_keys(params, root)]
 
 
 def matcher_upstream(unit: str, dep: str, dep_units: list[str], params: Params) -> list[str]:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 PARENT = "mlflow.parentRunId"
 DIGEST = "stage.digest"
+_AT_ONCE = 1000  # metrics that MLflow takes in one request
 
 
 @dataclass
@@ -34,11 +35,13 @@ class RunLog:
     run_id: str
 
     def metrics(self, values: Mapping[str, float], step: int = 0) -> None:
-        """Log metrics of one step in one call; names may not hold ``@``."""
+        """Log metrics of one step; names may not hold ``@``."""
         from mlflow.entities import Metric
 
         now = round(1000 * time.time())
-        self.client.log_batch(self.run_id, metrics=[Metric(k, float(v), now, step) for k, v in values.items()])
+        metrics = [Metric(k, float(v), now, step) for k, v in values.items()]
+        for start in range(0, len(metrics), _AT_ONCE):
+            self.client.log_batch(self.run_id, metrics=metrics[start : start + _AT_ONCE])
 
     def artifact(self, path: Path, folder: str | None = None) -> None:
         """Copy a file into the run."""

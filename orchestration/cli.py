@@ -21,6 +21,7 @@ from orchestration.commands import (
     labels,
     mapping,
     match,
+    pairs,
     params,
     propagate,
     results,
@@ -81,6 +82,7 @@ app.add_typer(labels.app, name="labels")
 app.add_typer(dvc.app, name="dvc")
 app.add_typer(zeb.app, name="zeb")
 app.add_typer(bench.app, name="bench")
+app.add_typer(pairs.app, name="pairs")
 app.add_typer(weights.app, name="weights")
 
 

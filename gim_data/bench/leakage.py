@@ -21,6 +21,8 @@ SIDE = 16
 """Frequencies per direction."""
 BITS = SIDE * SIDE
 WORDS = BITS // 64
+HASHING = 1
+"""Version of ``perceptual_hash``: hashes of another one are not comparable."""
 NEAR = 40
 """Bits that may differ between two encodings of one picture."""
 _THUMBNAIL = 64

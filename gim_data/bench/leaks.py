@@ -8,10 +8,15 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import TypeVar
+from zipfile import BadZipFile
+
+import numpy as np
 
 from gim_data.bench.checks import load_image
-from gim_data.bench.leakage import Hashes, find_twins, perceptual_hash, stack_hashes
+from gim_data.bench.leakage import HASHING, WORDS, Hashes, find_twins, perceptual_hash, stack_hashes
 from gim_data.errors import GimError
+from gim_data.files import atomic, digest_of, read_json
+from gim_data.ledger import RECORD
 from gim_data.stage import Progress
 from gim_data.video.framestore import FrameStore
 
@@ -48,13 +53,17 @@ class LeakReport:
     leaks: tuple[Leak, ...]
 
 
-def find_leaks(stores: Sequence[FrameStore], images: Sequence[Path], progress: Progress) -> LeakReport:
+def find_leaks(
+    stores: Sequence[FrameStore], images: Sequence[Path], progress: Progress, *, cache: Path | None = None
+) -> LeakReport:
     """Compare every stored frame with every image.
 
     Args:
         stores: frame stores that training may read.
         images: benchmark images.
         progress: advanced by one per picture.
+        cache: folder where the hashes of stores are kept under the content that the ledger knows them by; what no
+            store of this call has is removed from it. None to keep nothing.
 
     Raises:
         BadInput: an image does not decode.
@@ -62,13 +71,15 @@ def find_leaks(stores: Sequence[FrameStore], images: Sequence[Path], progress: P
     """
     places = [(store, i) for store in stores for i in range(len(store))]
     progress.start("hashing", len(places) + len(images))
-    frames, rows = stack_hashes(list(_hashes(places, _hash_frame, progress)))
+    frames, rows = stack_hashes([found for store in stores for found in _store_hashes(store, cache, progress)])
     wanted, columns = stack_hashes(list(_hashes(images, _hash_file, progress)))
     leaks = []
     for twin in find_twins(frames, wanted):
         store, frame = places[rows[twin.training]]
         image = images[columns[twin.benchmark]]
         leaks.append(Leak(image, store.folder.name, frame, float(store.times[frame]), twin.bits))
+    if cache is not None:
+        _forget(cache, {_kept(store, cache) for store in stores})
     return LeakReport(len(places), len(images), len(images) - len(wanted), tuple(leaks))
 
 
@@ -93,6 +104,54 @@ def image_files(folder: Path) -> list[Path]:
 def bench_images(data: Path) -> list[Path]:
     """The images of the workspace's own benchmark: those of its sequences, not the pictures beside them."""
     return sorted((data / "bench" / "all").glob("*/*.png"))
+
+
+def cache_folder(data: Path) -> Path:
+    """Where a workspace keeps hashes; it may be deleted at any time."""
+    return data / ".work" / "hashes"
+
+
+def _store_hashes(store: FrameStore, cache: Path | None, progress: Progress) -> list[Hashes | None]:
+    """The hash of every frame of a store, from the cache where it is there."""
+    path = _kept(store, cache) if cache is not None else None
+    found = _read(path, len(store)) if path is not None else None
+    if found is not None:
+        progress.advance(len(store))
+        return found
+    found = list(_hashes([(store, i) for i in range(len(store))], _hash_frame, progress))
+    if path is not None:
+        _write(path, found)
+    return found
+
+
+def _kept(store: FrameStore, cache: Path) -> Path | None:
+    """The file of a store's hashes; None where no ledger says what is in the store."""
+    record = store.folder / RECORD
+    content = read_json(record).get("content") if record.is_file() else None
+    return cache / f"{digest_of([HASHING, content])[:32]}.npz" if content else None
+
+
+def _read(path: Path, frames: int) -> list[Hashes | None] | None:
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            hashes, known = arrays["hashes"], arrays["known"]
+    except (OSError, ValueError, KeyError, BadZipFile):
+        return None
+    if hashes.shape != (frames, WORDS) or known.shape != (frames,):
+        return None
+    return [row if seen else None for row, seen in zip(hashes, known, strict=True)]
+
+
+def _write(path: Path, found: Sequence[Hashes | None]) -> None:
+    blank = np.zeros(WORDS, np.uint64)
+    rows = np.array([blank if row is None else row for row in found], np.uint64).reshape(-1, WORDS)
+    with atomic(path) as temporary, temporary.open("wb") as stream:
+        np.savez_compressed(stream, hashes=rows, known=np.array([row is not None for row in found], bool))
+
+
+def _forget(cache: Path, wanted: set[Path | None]) -> None:
+    for path in set(cache.glob("*.npz")) - wanted:
+        path.unlink(missing_ok=True)
 
 
 def _hashes(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
@@ -12,8 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gim_data.bench.checks import image_size
+from gim_data.bench.depth import TOLERANCE, depth_view
 from gim_data.bench.overlap import frustum_overlap, rotation_degrees, scene_depths
-from gim_data.bench.posed import Camera, make_pair, read_cameras, read_posed
+from gim_data.bench.posed import DEPTH_FOLDER, Camera, make_pair, read_cameras, read_posed
+from gim_data.errors import BadInput
+from gim_data.synthetic.correspondence import overlap
 from gim_data.types import TwoViewPair
 
 T = TypeVar("T")
@@ -71,29 +74,60 @@ def draw_pairs(folder: Path, rules: PairRules, rng: np.random.Generator) -> list
     depths = scene_depths(_spread([p for p in listed if rotation_degrees(p.T_0to1) < 30], _PROBES)) if cameras else []
     if not depths:
         return draw_listed(listed, rules, rng)
-    pairs = _candidates(folder.name, cameras, depths, rules)
-    chosen = draw_evenly(np.array([p.overlap for p in pairs]), rules.count, rules.bins, rng)
-    return [pairs[i] for i in chosen]
+    sizes = [image_size(camera.image) for camera in cameras]
+
+    def measure(i: int, j: int) -> float:
+        T_0to1 = cameras[j].T_w2c @ np.linalg.inv(cameras[i].T_w2c)
+        return frustum_overlap(cameras[i].K, cameras[j].K, (sizes[i], sizes[j]), T_0to1, depths)
+
+    return _drawn(_candidates(folder.name, cameras, measure, depths[len(depths) // 2], rules), rules, rng)
+
+
+def draw_measured(folder: Path, rules: PairRules, rng: np.random.Generator) -> list[TwoViewPair]:
+    """Benchmark pairs among the images of a posed folder that have a depth map, with the overlap that depth gives.
+
+    Raises:
+        BadInput: no image has one, or the folder's files are not what they should be.
+    """
+    cameras = _spread([camera for camera in read_cameras(folder) if camera.depth], rules.images)
+    if not cameras:
+        raise BadInput(
+            f"{folder}: no image has a camera and a depth map",
+            f"put 16-bit PNGs in millimetres into {DEPTH_FOLDER}/, named as the images, or pair by bins",
+        )
+    views = [depth_view(camera) for camera in cameras]
+    known = [view.depth[view.depth > 0] for view in views]
+    median = float(np.median(np.concatenate(known))) if any(map(len, known)) else 0.0
+
+    def measure(i: int, j: int) -> float:
+        return overlap(views[i], views[j], tolerance=TOLERANCE)
+
+    return _drawn(_candidates(folder.name, cameras, measure, median, rules), rules, rng)
 
 
 def draw_listed(pairs: Sequence[TwoViewPair], rules: PairRules, rng: np.random.Generator) -> list[TwoViewPair]:
     """At most ``rules.count`` of the listed pairs, evenly over their overlaps where these are known."""
+    return _drawn(pairs, rules, rng)
+
+
+def _candidates(
+    scene: str, cameras: Sequence[Camera], measure: Callable[[int, int], float], depth: float, rules: PairRules
+) -> list[TwoViewPair]:
+    """Every two cameras within the rules; ``measure`` gives the overlap of two, ``depth`` is the scene's median."""
+    pairs = []
+    for (i, first), (j, second) in combinations(enumerate(cameras), 2):
+        T = second.T_w2c @ np.linalg.inv(first.T_w2c)
+        far_enough = np.linalg.norm(T[:3, 3]) >= rules.parallax * depth
+        if far_enough and rotation_degrees(T) <= rules.rotation:
+            share = measure(i, j)
+            if rules.overlap[0] <= share <= rules.overlap[1]:
+                pairs.append(make_pair(scene, first, second, share))
+    return pairs
+
+
+def _drawn(pairs: Sequence[TwoViewPair], rules: PairRules, rng: np.random.Generator) -> list[TwoViewPair]:
     chosen = draw_evenly(np.array([p.overlap for p in pairs], dtype=np.float64), rules.count, rules.bins, rng)
     return [pairs[i] for i in chosen]
-
-
-def _candidates(scene: str, cameras: Sequence[Camera], depths: list[float], rules: PairRules) -> list[TwoViewPair]:
-    sizes = {camera.image: image_size(camera.image) for camera in cameras}
-    pairs = []
-    for first, second in combinations(cameras, 2):
-        T = second.T_w2c @ np.linalg.inv(first.T_w2c)
-        far_enough = np.linalg.norm(T[:3, 3]) >= rules.parallax * depths[len(depths) // 2]
-        if far_enough and rotation_degrees(T) <= rules.rotation:
-            both = (sizes[first.image], sizes[second.image])
-            overlap = frustum_overlap(first.K, second.K, both, T, depths)
-            if rules.overlap[0] <= overlap <= rules.overlap[1]:
-                pairs.append(make_pair(scene, first, second, overlap))
-    return pairs
 
 
 def _spread(items: Sequence[T], count: int) -> list[T]:

@@ -1,8 +1,9 @@
 """Posed image folders: ``images/``, ``pairs.json`` and, where there is one, a camera per image.
 
-``pairs.json`` holds ``{"pairs": [{"image0", "image1", "K0", "K1", "T_0to1", "overlap"?}, ...]}``; images are relative
-to ``images/``. ``frames.json`` (one K for all, ``T_w2c`` per frame) or ``cameras.json`` (K and ``T_w2c`` per image)
-allow pairs that nobody listed.
+``pairs.json`` holds ``{"pairs": [{"image0", "image1", "K0", "K1", "T_0to1", "overlap"?, "scene"?}, ...]}``; images are
+relative to ``images/``, the scene is the folder's name where none is given. ``frames.json`` (one K for all, ``T_w2c``
+per frame) or ``cameras.json`` (K and ``T_w2c`` per image) allow pairs that nobody listed, and ``depth_mm/`` (16-bit
+PNGs in millimetres, named as the images) allows to measure their overlaps.
 """
 
 from __future__ import annotations
@@ -14,21 +15,23 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from gim_data.bench.checks import check_intrinsics, check_pose, check_principal, image_size
+from gim_data.bench.checks import check_intrinsics, check_name, check_pose, check_principal, image_size
 from gim_data.bench.listing import PAIRS_FILE, Entry, array_field, image_field, read_listing, read_object
 from gim_data.errors import BadInput
 from gim_data.types import TwoViewPair
 
+DEPTH_FOLDER = "depth_mm"
 _REMEDY = "a pair has image0, image1, K0, K1, T_0to1 and, where known, overlap"
 
 
 @dataclass(frozen=True)
 class Camera:
-    """One image and its camera: K (3, 3) in pixels, T_w2c (4, 4)."""
+    """One image and its camera: K (3, 3) in pixels, T_w2c (4, 4); and the file of its depth map, where there is one."""
 
     image: Path
     K: NDArray[np.float64]
     T_w2c: NDArray[np.float64]
+    depth: Path | None = None
 
 
 def is_posed(folder: Path) -> bool:
@@ -101,8 +104,11 @@ def _pair(folder: Path, entry: Entry, where: str) -> TwoViewPair:
     overlap = entry.get("overlap")
     if overlap is not None and not (isinstance(overlap, int | float) and 0 <= overlap <= 1):
         raise BadInput(f"{where}, overlap: {overlap!r} is not in 0 to 1", "leave it out where it is unknown")
+    scene = entry.get("scene", folder.name)
+    if not isinstance(scene, str):
+        raise BadInput(f"{where}, scene: {scene!r} is not a text", "leave it out, or name the scene")
     return TwoViewPair(
-        f"{folder.name}#{first[0].stem}#{second[0].stem}",
+        f"{check_name(scene, f'{where}, scene')}#{first[0].stem}#{second[0].stem}",
         first[0],
         second[0],
         first[1],
@@ -133,4 +139,6 @@ def _camera(folder: Path, row: Entry, path: Path) -> Camera:
     image = image_field(folder, row, "image", where, _REMEDY)
     K = check_intrinsics(array_field(row, "K", (3, 3), where, _REMEDY), f"{where}, K")
     check_principal(K, image_size(image, f"{where}, image"), f"{where}, K")
-    return Camera(image, K, check_pose(array_field(row, "T_w2c", (4, 4), where, _REMEDY), f"{where}, T_w2c"))
+    T_w2c = check_pose(array_field(row, "T_w2c", (4, 4), where, _REMEDY), f"{where}, T_w2c")
+    depth = (folder / DEPTH_FOLDER / image.relative_to(folder / "images")).with_suffix(".png")
+    return Camera(image, K, T_w2c, depth if depth.is_file() else None)

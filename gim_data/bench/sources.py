@@ -79,12 +79,21 @@ def _resolve_one(source: str, root: Path) -> Iterator[PairSource]:
     folder = (root / source).resolve()
     if not folder.is_dir():
         raise GimError(f"evaluate.pairs: {source} is not a folder", "give a folder of posed pairs, or 'synthetic'")
+    yield from find_sources(folder)
+
+
+def find_sources(folder: Path) -> list[PairSource]:
+    """Every sequence at or below a folder, in either form, in order of name.
+
+    Raises:
+        GimError: there is none.
+    """
     found = list(_folders(folder))
     if not found:
         raise GimError(
             f"{folder} holds no posed pairs", f"put {PAIRS_FILE} and images/ there, or pair files in ZEB's layout"
         )
-    yield from found
+    return found
 
 
 def _folders(folder: Path) -> Iterator[PairSource]:

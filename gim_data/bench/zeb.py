@@ -52,6 +52,12 @@ class Placed:
     pair: TwoViewPair
 
 
+def place(pair: TwoViewPair) -> Placed:
+    """A pair under the names that its identifier ``scene#name0#name1`` gives."""
+    scene, name0, name1 = pair.identifier.split("#")
+    return Placed(scene, name0, name1, pair)
+
+
 def is_zeb(folder: Path) -> bool:
     """Whether a folder looks like a data set in the released layout: it has pair files and images beside each other."""
     return any(folder.glob("*.txt")) and any(folder.glob("*.png"))

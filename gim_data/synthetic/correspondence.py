@@ -60,16 +60,16 @@ def project(
     return points1, visible
 
 
-def overlap(view0: Posed, view1: Posed) -> float:
+def overlap(view0: Posed, view1: Posed, *, tolerance: float = TOLERANCE) -> float:
     """Covisible fraction in [0, 1]: the smaller of both directions.
 
     Each direction is the share of a grid of pixels with depth that ``project`` finds visible in the other image. The
     smaller of the two also falls with a change of scale, which the larger would hide.
     """
-    return min(covisible(view0, view1), covisible(view1, view0))
+    return min(covisible(view0, view1, tolerance=tolerance), covisible(view1, view0, tolerance=tolerance))
 
 
-def covisible(view0: Posed, view1: Posed) -> float:
+def covisible(view0: Posed, view1: Posed, *, tolerance: float = TOLERANCE) -> float:
     """Share of image 0's pixels with depth (on a grid) that image 1 sees."""
     height, width = view0.depth.shape
     step = max(1, width // _GRID)
@@ -78,7 +78,7 @@ def covisible(view0: Posed, view1: Posed) -> float:
     if not solid.any():
         return 0.0
     points = np.stack([x[solid], y[solid]], 1).astype(np.float64)
-    return float(project(view0, view1, points)[1].mean())
+    return float(project(view0, view1, points, tolerance=tolerance)[1].mean())
 
 
 def transfer(view0: Posed, view1: Posed, points0: NDArray[np.floating], near0: Points) -> tuple[Points, Points]:

@@ -6,15 +6,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from gim_data.errors import BadInput
 from gim_data.files import atomic, write_json
 from gim_data.labels.robust import Fit, fit_two_view
-from gim_data.types import Floats, Image, Matcher, Matches, Size
+from gim_data.types import Image, Matcher, Matches, Size
 from gim_models.downstream.residuals import residuals
+from gim_models.resizing import reduced, rescale, size_of
 
 _WORDS = {"fundamental": "epipolar geometry", "homography": "homography"}
 
@@ -122,26 +122,3 @@ def full_pixels(threshold: float, sizes: tuple[Size, Size], max_side: int) -> fl
     A matcher that saw a quarter of the resolution is four times as far off in full pixels.
     """
     return threshold * max(1.0, max(max(size) for size in sizes) / max_side)
-
-
-def reduced(image: Image, max_side: int) -> Image:
-    """The image with its longer side at most ``max_side`` pixels."""
-    height, width = image.shape[:2]
-    scale = max_side / max(height, width)
-    if scale >= 1:
-        return image
-    size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
-
-
-def rescale(points: Floats, size: Size, target: Size) -> Floats:
-    """(N, 2) pixels of an image of one (width, height) as pixels of the same image at another."""
-    if size == target:
-        return points
-    scale = np.asarray(target, np.float64) / np.asarray(size, np.float64)
-    return np.asarray((points + 0.5) * scale - 0.5, np.float32)
-
-
-def size_of(image: Image) -> Size:
-    """(width, height)."""
-    return image.shape[1], image.shape[0]

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from gim_data.plotting import colour_by, draw_matches, write_caption
 from gim_data.types import Image, Matches
-from gim_models.downstream.matching import Checked, reduced, rescale, size_of
+from gim_models.downstream.matching import Checked
+from gim_models.resizing import reduced, rescale, size_of
 
 ColourBy = Literal["error", "confidence"]
 PANEL = 800

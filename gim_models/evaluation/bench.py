@@ -12,10 +12,10 @@ import cv2
 import numpy as np
 
 from gim_data.bench.checks import load_image
-from gim_data.bench.pairing import PairRules, draw_listed, draw_pairs
+from gim_data.bench.pairing import PairRules, draw_listed, draw_measured, draw_pairs
 from gim_data.bench.posed import read_posed
 from gim_data.bench.sources import PairSource, fingerprint, resolve
-from gim_data.bench.zeb import Placed, read_zeb, write_zeb
+from gim_data.bench.zeb import place, read_zeb, write_zeb
 from gim_data.errors import BadInput
 from gim_data.files import digest_of, write_json
 from gim_data.stage import Job, Params, Summary
@@ -99,7 +99,7 @@ def _make_sequence(source: PairSource, config: EvaluateConfig, out: Path, scratc
             f"{source.place}: no two images fit the pairing rules",
             "raise evaluate.max_images_per_sequence or lower evaluate.min_overlap",
         )
-    write_zeb(out, [_place(pair) for pair in pairs])
+    write_zeb(out, [place(pair) for pair in pairs])
     overlaps = np.array([pair.overlap for pair in pairs])
     return {
         "kind": source.kind,
@@ -127,19 +127,14 @@ def _draw(source: PairSource, config: EvaluateConfig, rng: np.random.Generator, 
     folder = Path(source.place)
     if config.pairing == "listed":
         return draw_listed(read_posed(folder), rules, rng)
-    return draw_pairs(folder, rules, rng)
-
-
-def _place(pair: TwoViewPair) -> Placed:
-    scene, name0, name1 = pair.identifier.split("#")
-    return Placed(scene, name0, name1, pair)
+    return draw_measured(folder, rules, rng) if config.pairing == "depth" else draw_pairs(folder, rules, rng)
 
 
 def _overlap_kind(source: PairSource, config: EvaluateConfig, overlaps: np.ndarray) -> str:
     """How the overlap in the pair files was found: ``given``, from ``depth``, from view ``frusta``, or ``unknown``."""
     if np.isnan(overlaps).all():
         return "unknown"
-    if source.kind == "synthetic":
+    if source.kind == "synthetic" or (source.kind == "posed" and config.pairing == "depth"):
         return "depth"
     return "frusta" if source.kind == "posed" and config.pairing == "bins" else "given"
 

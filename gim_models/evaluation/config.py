@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field, field_validator, model_validator
 
 from gim_data.stage import Section
+from gim_models.evaluation.baselines import distinct_keys
 
 ProtocolName = Literal["zeb-paper-v1", "poselib-v1"]
 
@@ -15,7 +16,9 @@ class EvaluateConfig(Section):
     """What matchers are scored on, how, and beside which baselines."""
 
     baselines: tuple[str, ...] = Field(
-        ("rootsift", "xfeat+lighterglue"), description="matchers scored beside the students, by their registry names"
+        ("rootsift", "xfeat+lighterglue"),
+        description="matchers scored beside the students: registry names, "
+        "loftr:<folder> and its kind (a path below the workspace, or absolute), student:<folder>, vismatch:<model>",
     )
     pairs: tuple[str, ...] = Field(
         ("synthetic",),
@@ -25,19 +28,23 @@ class EvaluateConfig(Section):
     exclude: tuple[str, ...] = Field(
         ("sevenscenes_redkitchen",), description="names (glob patterns) of sequences below 'pairs' that are left out"
     )
-    pairing: Literal["bins", "listed"] = Field(
+    pairing: Literal["bins", "depth", "listed"] = Field(
         "bins",
-        description="bins: pair any images of a sequence with cameras, all overlaps equally; listed: pairs.json only",
+        description="bins: pair any images of a sequence with cameras, all overlaps equally; depth: the same among "
+        "images with a depth map, which gives the overlap; listed: pairs.json only",
     )
     max_pairs_per_sequence: int = Field(24, ge=1, description="most pairs of one sequence, drawn evenly over overlaps")
-    max_images_per_sequence: int = Field(24, ge=2, description="most images of one sequence when pairing by bins")
-    min_overlap: float = Field(0.1, ge=0, le=1, description="least overlap of a pair when pairing by bins")
+    max_images_per_sequence: int = Field(24, ge=2, description="most images of one sequence unless pairs are listed")
+    min_overlap: float = Field(0.1, ge=0, le=1, description="least overlap of a pair unless pairs are listed")
     max_overlap: float = Field(
-        1.0, ge=0, le=1, description="largest overlap of a pair when pairing by bins; lower it to ask harder questions"
+        1.0,
+        ge=0,
+        le=1,
+        description="largest overlap of a pair unless pairs are listed; lower asks harder questions",
     )
-    max_rotation: float = Field(75.0, gt=0, le=180, description="largest rotation in degrees when pairing by bins")
+    max_rotation: float = Field(75.0, gt=0, le=180, description="largest rotation in degrees unless pairs are listed")
     min_parallax: float = Field(
-        0.05, ge=0, description="least baseline over the scene's median depth when pairing by bins"
+        0.05, ge=0, description="least baseline over the scene's median depth unless pairs are listed"
     )
     max_side: int = Field(
         1024,
@@ -54,12 +61,10 @@ class EvaluateConfig(Section):
 
     @field_validator("baselines")
     @classmethod
-    def _safe(cls, names: tuple[str, ...]) -> tuple[str, ...]:
-        for name in names:
-            if not name or name.startswith(".") or any(c in name for c in '/\\:*?"<>| '):
-                raise ValueError(f"{name!r} cannot name a folder, so it cannot name a baseline")
+    def _distinct(cls, names: tuple[str, ...]) -> tuple[str, ...]:
         if len(set(names)) != len(names):
             raise ValueError("a baseline is named twice")
+        distinct_keys(names)
         return names
 
     @model_validator(mode="after")

@@ -63,6 +63,28 @@ def draw_errors(path: Path, errors: Mapping[str, Mapping[str, NDArray[np.float64
     _save(figure, path)
 
 
+def draw_overlaps(path: Path, cells: Mapping[str, Sequence[Mapping[str, Any]]], title: str) -> None:
+    """AUC@5 over tenths of overlap with intervals, one line per matcher or protocol; below, how many pairs each has.
+
+    Args:
+        path: the PNG to write.
+        cells: name -> what ``overlap_cells`` gives.
+        title: above the figure.
+    """
+    figure, (axes,) = _canvas(columns=1, width=6.5)
+    for name, found in cells.items():
+        x = [(cell["low"] + cell["high"]) / 2 for cell in found]
+        values = np.array([cell["auc_5deg"] for cell in found])
+        bounds = np.array([cell["auc_5deg_interval"] for cell in found]).reshape(-1, 2)
+        spread = np.abs(bounds.T - values)
+        axes.errorbar(x, values, yerr=spread, fmt="o-", markersize=4, linewidth=1.4, capsize=2, label=name)
+    counts = {(c["low"] + c["high"]) / 2: c["pairs"] for found in cells.values() for c in found}
+    axes.set_xticks(list(counts), [f"{x - 0.05:.1f}-{x + 0.05:.1f}\n{n}" for x, n in counts.items()], fontsize=7)
+    axes.set(xlabel="overlap, and pairs", ylabel="AUC@5°, %", title=title, xlim=(0, 1), ylim=(0, 100))
+    axes.legend(frameon=False, fontsize=8)
+    _save(figure, path)
+
+
 def draw_sequences(path: Path, cells: Mapping[str, Mapping[str, Any]], title: str) -> None:
     """Bars of AUC@5 per sequence with intervals, from the cells of ``scores.json``."""
     figure, (axes,) = _canvas(columns=1, width=7.5)

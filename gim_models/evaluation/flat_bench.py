@@ -13,14 +13,15 @@ from numpy.typing import NDArray
 from gim_data.bench.checks import image_size
 from gim_data.bench.planar import PlanarPair, PointPair
 from gim_data.stage import Progress
-from gim_data.types import Floats, Image, Matcher, Size
+from gim_data.types import Image, Matcher, Size
 from gim_models.evaluation import annotated, homography
 from gim_models.evaluation.auc import auc
 from gim_models.evaluation.bootstrap import interval, resample
 from gim_models.evaluation.homography import Fit, HomographyProtocol, apply, resizing
+from gim_models.evaluation.predict import Resize, predict_with
 from gim_models.evaluation.prediction_store import Prediction
-from gim_models.evaluation.predictions import predict_with, shrink
 from gim_models.evaluation.protocol import pair_seed
+from gim_models.resizing import reduced, size_of
 
 Matrix = NDArray[np.float64]
 Cell = dict[str, Any]
@@ -50,13 +51,13 @@ def factor(size: Size, short_side: int) -> float:
     return min(1.0, short_side / min(size)) if short_side else 1.0
 
 
-def shrinker(short_side: int) -> Callable[[Image], tuple[Image, Floats]]:
+def shrinker(short_side: int) -> Resize:
     """What resizes images for matching, as ``predict_with`` takes it."""
 
-    def smaller(image: Image) -> tuple[Image, Floats]:
-        height, width = image.shape[:2]
-        scale = factor((width, height), short_side)
-        return shrink(image, 0 if scale == 1 else round(scale * max(width, height)))
+    def smaller(image: Image) -> Image:
+        size = size_of(image)
+        scale = factor(size, short_side)
+        return reduced(image, 0 if scale == 1 else round(scale * max(size)))
 
     return smaller
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gim_models.evaluation.auc import THRESHOLDS
+from gim_models.evaluation.baselines import distinct_keys
 
 if TYPE_CHECKING:
     from gim_data.stage import Job
@@ -20,6 +22,9 @@ EXPERIMENT = "gim"
 def score_metrics(scores: Mapping[str, Any]) -> dict[str, float]:
     """MLflow metrics of one ``scores.json``: ``zeb/<sequence>/auc_5deg``, ``zeb/mean_auc_5deg``, failures.
 
+    Every cell (sequence, threshold, protocol) is one, under the same name for every matcher; so are the tenths of
+    overlap (``zeb/overlap-0.3/auc_5deg`` from 0.3 on), and the precision and failures of a sequence.
+
     The headline protocol has these names; another one is named behind ``zeb``: ``zeb.poselib-v1/mean_auc_5deg``.
     """
     metrics: dict[str, float] = {}
@@ -27,9 +32,19 @@ def score_metrics(scores: Mapping[str, Any]) -> dict[str, float]:
         prefix = "zeb" if name == scores["headline"] else f"zeb.{name}"
         for key in (f"auc_{t:.0f}deg" for t in THRESHOLDS):
             metrics[f"{prefix}/mean_{key}"] = found["mean"][key]
-            metrics |= {f"{prefix}/{sequence}/{key}": cell[key] for sequence, cell in found["sequences"].items()}
+            for sequence, cell in found["sequences"].items():
+                metrics[f"{prefix}/{metric_name(sequence)}/{key}"] = cell[key]
+            metrics |= {f"{prefix}/overlap-{cell['low']:.1f}/{key}": cell[key] for cell in found["overlaps"]}
+        for sequence, cell in found["sequences"].items():
+            for key in ("failures", "precision_before", "precision_after"):
+                metrics[f"{prefix}/{metric_name(sequence)}/{key}"] = cell[key]
         metrics[f"{prefix}/failures"] = found["mean"]["failures"]
     return metrics
+
+
+def metric_name(text: str) -> str:
+    """A name as part of an MLflow metric, which may hold letters, digits, ``_ - .`` and blanks only."""
+    return re.sub(r"[^A-Za-z0-9_. -]", "-", text)
 
 
 def publish_scores(job: Job, scores: Mapping[str, Any], files: Sequence[Path]) -> None:
@@ -42,7 +57,7 @@ def publish_scores(job: Job, scores: Mapping[str, Any], files: Sequence[Path]) -
 
     tracker = open_tracker(job.root)
     study = job.params["study"].name
-    run_id = None if job.unit in job.params["evaluate"].baselines else find_model_run(tracker, job.unit)
+    run_id = None if job.unit in distinct_keys(job.params["evaluate"].baselines) else find_model_run(tracker, job.unit)
     if run_id is not None:
         _log(RunLog(tracker.client, run_id), scores, files)
         return
@@ -70,7 +85,7 @@ def publish_scaling(root: Path, study: str, rows: Sequence[Row], files: Sequence
             metrics = {f"zeb/{row.student}/mean_{key}": value for key, value in values.items()}
             log.metrics(metrics, step=round(row.seconds))
         else:
-            log.metrics({f"zeb/{row.name.replace('+', '-')}/mean_{key}": value for key, value in values.items()})
+            log.metrics({f"zeb/{metric_name(row.name)}/mean_{key}": value for key, value in values.items()})
     for path in files:
         log.artifact(path)
 

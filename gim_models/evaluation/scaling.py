@@ -15,9 +15,11 @@ from gim_data.files import atomic, read_json, write_json
 from gim_data.ledger import RECORD
 from gim_data.stage import Job, Summary
 from gim_models.evaluation.auc import THRESHOLDS
+from gim_models.evaluation.baselines import distinct_keys
 from gim_models.evaluation.bootstrap import compare
 from gim_models.evaluation.config import EvaluateConfig
-from gim_models.evaluation.figures import draw_errors, draw_scaling
+from gim_models.evaluation.figures import draw_errors, draw_overlaps, draw_scaling
+from gim_models.evaluation.overlaps import overlap_cells
 from gim_models.evaluation.publish import publish_scaling
 from gim_models.evaluation.scores import Errors, by_sequence, read_errors, read_scores
 
@@ -70,7 +72,7 @@ def make_scaling(job: Job) -> Summary:
     """Put every scored matcher into one table per protocol, test the differences, draw, and fill the MLflow study.
 
     Writes ``scaling.json`` (all tables), ``scaling.csv`` (students, for ``dvc plots``), ``scaling.md``,
-    ``metrics.json``, ``scaling.png`` and ``errors.png``.
+    ``metrics.json``, ``scaling.png``, ``errors.png`` and ``overlaps.png``.
 
     Raises:
         BadInput: no student was scored.
@@ -86,10 +88,15 @@ def make_scaling(job: Job) -> Summary:
     note = f"{rows[0].pairs} pairs, protocol {config.protocol}; bands and brackets are 95 % bootstrap intervals"
     _write_tables(job.out, tables, config, note)
     draw_scaling(job.out / "scaling.png", rows, f"zero-shot accuracy over video ({config.protocol})")
-    errors = {row.name: by_sequence(read_errors(units[row.name], config.protocol)) for row in rows}
+    found = {row.name: read_errors(units[row.name], config.protocol) for row in rows}
+    errors = {name: by_sequence(table) for name, table in found.items()}
     draw_errors(job.out / "errors.png", errors, f"pairs within a pose error, mean over sequences ({config.protocol})")
+    overlaps = {n: overlap_cells(t, samples=config.bootstrap, seed=config.seed) for n, t in found.items()}
+    draw_overlaps(
+        job.out / "overlaps.png", overlaps, f"accuracy by overlap, all sequences together ({config.protocol})"
+    )
     publish_scaling(job.root, study.name, rows, sorted(job.out.iterdir()))
-    return {**flat_metrics(rows), "figures": ["scaling.png", "errors.png"], "table": markdown(rows)}
+    return {**flat_metrics(rows), "figures": ["scaling.png", "errors.png", "overlaps.png"], "table": markdown(rows)}
 
 
 def video_seconds(dataset: Path) -> float:
@@ -114,7 +121,7 @@ def build_rows(
                 gain = _difference(errors[key], zero, config) if budget > 0 else None
                 over = _difference(errors[key], errors.get(REFERENCE), config)
                 rows.append(_row(key, cell, (student.name, budget, budget * seconds), gain, over))
-    for name in config.baselines:
+    for name in distinct_keys(config.baselines):
         if name in units:
             cell = read_scores(units[name])["protocols"][protocol]["mean"]
             over = _difference(errors[name], errors.get(REFERENCE), config) if name != REFERENCE else None

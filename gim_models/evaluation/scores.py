@@ -20,7 +20,8 @@ from gim_models.evaluation.auc import THRESHOLDS, auc
 from gim_models.evaluation.bench import read_bench
 from gim_models.evaluation.bootstrap import interval, resample, resample_mean
 from gim_models.evaluation.config import EvaluateConfig
-from gim_models.evaluation.figures import draw_errors, draw_sequences
+from gim_models.evaluation.figures import draw_errors, draw_overlaps, draw_sequences
+from gim_models.evaluation.overlaps import overlap_cells
 from gim_models.evaluation.pose_stage import pair_up, score_tasks
 from gim_models.evaluation.prediction_store import read_predictions
 from gim_models.evaluation.protocol import PROTOCOLS, PairScore
@@ -35,9 +36,9 @@ def make_scores(job: Job) -> Summary:
     """Score the unit's predictions under every configured protocol.
 
     Writes ``errors.parquet`` (one row per protocol and pair) and ``scores.json``:
-    ``{"protocols": {name: {"versions", "seed", "sequences": {name: cell}, "mean": cell}}, "headline": name}``, where a
-    cell holds ``auc_5deg``, ``auc_10deg``, ``auc_20deg`` and the 95 % intervals of each, in percent, ``pairs``,
-    ``failures`` and their reasons.
+    ``{"protocols": {name: {"versions", "seed", "sequences": {name: cell}, "mean": cell, "overlaps": [cell]}},
+    "headline": name}``, where a cell holds ``auc_5deg``, ``auc_10deg``, ``auc_20deg`` and the 95 % intervals of each,
+    in percent, ``pairs``, ``failures`` and their reasons; those of ``overlaps`` are described in ``overlaps.py``.
     """
     config: EvaluateConfig = job.params["evaluate"]
     sequences = read_bench(job.inputs["bench"]["all"])
@@ -52,8 +53,9 @@ def make_scores(job: Job) -> Summary:
     write_json(job.out / SCORES_FILE, scores)
     figures = _draw(job, scores, errors, config)
     publish_scores(job, scores, figures)
-    mean = scores["protocols"][config.protocol]["mean"]
-    return {"protocol": config.protocol, **mean, "figures": [path.name for path in figures]}
+    headline = scores["protocols"][config.protocol]
+    shown = {"table": markdown(headline), "figures": [path.name for path in figures]}
+    return {"protocol": config.protocol, **headline["mean"], **shown}
 
 
 def summarise(errors: pd.DataFrame, config: EvaluateConfig) -> dict[str, Any]:
@@ -67,8 +69,21 @@ def summarise(errors: pd.DataFrame, config: EvaluateConfig) -> dict[str, Any]:
             "seed": config.seed,
             "sequences": cells,
             "mean": mean_cell(rows, cells, config),
+            "overlaps": overlap_cells(rows, samples=config.bootstrap, seed=config.seed),
         }
     return {"headline": config.protocol, "protocols": protocols, "bootstrap": config.bootstrap}
+
+
+def markdown(found: Mapping[str, Any]) -> str:
+    """The cells of one protocol as a table for people, in percent with 95 % intervals."""
+    keys = [f"auc_{t:.0f}deg" for t in THRESHOLDS]
+    head = ["sequence", "pairs", *(f"AUC@{t:.0f}°" for t in THRESHOLDS), "failed", "precision", "of inliers"]
+    lines = ["| " + " | ".join(head) + " |", "|---|" + "---:|" * (len(head) - 1)]
+    for name, each in {**found["sequences"], "mean": found["mean"]}.items():
+        values = [f"{each[k]:.1f} [{each[f'{k}_interval'][0]:.1f}, {each[f'{k}_interval'][1]:.1f}]" for k in keys]
+        shares = [f"{each[k]:.2f}" if k in each else "" for k in ("precision_before", "precision_after")]
+        lines.append("| " + " | ".join([name, str(each["pairs"]), *values, str(each["failures"]), *shares]) + " |")
+    return "\n".join(lines) + "\n"
 
 
 def cell(rows: pd.DataFrame, config: EvaluateConfig) -> dict[str, Any]:
@@ -156,11 +171,13 @@ def _row(protocol: str, sequence: str, score: PairScore) -> dict[str, Any]:
 
 
 def _draw(job: Job, scores: Mapping[str, Any], errors: pd.DataFrame, config: EvaluateConfig) -> list[Path]:
-    paths = [job.out / "sequences.png", job.out / "errors.png"]
+    paths = [job.out / f"{name}.png" for name in ("sequences", "errors", "overlaps")]
     title = f"{job.unit}, {config.protocol}"
     draw_sequences(paths[0], scores["protocols"][config.protocol]["sequences"], title)
     curves = {name: by_sequence(errors[errors["protocol"] == name]) for name in config.protocols}
     draw_errors(paths[1], curves, f"{job.unit}: pairs within a pose error, mean over sequences")
+    overlaps = {name: found["overlaps"] for name, found in scores["protocols"].items()}
+    draw_overlaps(paths[2], overlaps, f"{job.unit}: accuracy by overlap, all sequences together")
     return paths
 
 

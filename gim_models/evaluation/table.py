@@ -7,7 +7,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
+from gim_data.bench.frozen import bare_identifier, read_frozen
 from gim_data.bench.names import BY_DUMP, BY_FOLDER, ZEB
 from gim_data.errors import GimError
 from gim_models.evaluation.auc import THRESHOLDS, auc, mean_rank
@@ -64,6 +66,8 @@ def build_tables(
 ) -> list[ScoreTable]:
     """Measured scores; sequences that are ZEB's own stand beside the published rows, all others in a table apart.
 
+    A sequence is ZEB's own if it has the name of a data set and every pair of it is on the frozen list.
+
     Args:
         units: matcher -> folder of its ``zeb_scores`` unit.
         protocol: that every row is taken from; None for the headline protocol of the scores.
@@ -76,12 +80,14 @@ def build_tables(
     if threshold not in THRESHOLDS:
         raise GimError(f"AUC@{threshold:g} is not computed", f"use one of {', '.join(f'{t:g}' for t in THRESHOLDS)}")
     chosen = next((pick_protocol(folder, protocol) for folder in units.values()), "none yet")
-    errors = {name: _errors(folder, chosen) for name, folder in units.items()}
+    rows = {name: read_errors(folder, pick_protocol(folder, chosen)) for name, folder in units.items()}
+    released = _released(pd.concat(rows.values())) if rows else set()
+    errors = {name: by_sequence(found) for name, found in rows.items()}
     published = _published_rows() if threshold == THRESHOLDS[0] else []
     rescored = _dump_rows(dumps, threshold) if dumps else []
-    zeb = [_row(name, {BY_FOLDER[s].short: e for s, e in found.items() if s in BY_FOLDER}, _SHORTS, threshold)
+    zeb = [_row(name, {BY_FOLDER[s].short: e for s, e in found.items() if s in released}, _SHORTS, threshold)
            for name, found in errors.items()]  # fmt: skip
-    own = tuple(sorted({s for found in errors.values() for s in found if s not in BY_FOLDER}))
+    own = tuple(sorted({s for found in errors.values() for s in found if s not in released}))
     others = [_row(name, found, own, threshold) for name, found in errors.items()]
     unit = f"AUC@{threshold:g}°, %"
     tables = [
@@ -91,8 +97,13 @@ def build_tables(
     return [table for table in tables if table.rows and table.columns]
 
 
-def _errors(folder: Path, protocol: str) -> Errors:
-    return by_sequence(read_errors(folder, pick_protocol(folder, protocol)))
+def _released(rows: pd.DataFrame) -> set[str]:
+    """The sequences whose pairs are all ZEB's; a folder of the same name with other pairs is not comparable."""
+    named = {str(name): part for name, part in rows.groupby("sequence") if str(name) in BY_FOLDER}
+    frozen = read_frozen() if named else {}
+    return {
+        name for name, part in named.items() if all(bare_identifier(i) in frozen[name] for i in set(part["identifier"]))
+    }
 
 
 def _mean(cells: Cells) -> float | None:

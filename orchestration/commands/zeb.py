@@ -16,6 +16,7 @@ def zeb() -> None:
 
 app.command()(zeb_files.unpack)
 app.command()(zeb_files.check)
+app.command()(zeb_files.make)
 app.command()(zeb_files.leakage)
 app.command()(zeb_scores.score)
 app.command()(zeb_scores.table)

@@ -1,4 +1,4 @@
-"""``gim zeb unpack``, ``check`` and ``leakage``: the benchmark's files."""
+"""``gim zeb unpack``, ``check``, ``make`` and ``leakage``: the benchmark's files."""
 
 from __future__ import annotations
 
@@ -17,11 +17,26 @@ from orchestration.progress import reporting
 if TYPE_CHECKING:
     from gim_data.bench.zeb_check import SetFindings
 
+RELEASED = "the released benchmark"
 _SHOWN = 5  # findings of one kind and data set that are listed; --json has them all
 Archives = Annotated[list[Path], typer.Argument(metavar="ZIP...", help="Archives of the benchmark.", dir_okay=False)]
 Out = Annotated[Path, typer.Option("--out", help="The folder that will hold the data sets.", file_okay=False)]
 Folder = Annotated[Path, typer.Argument(metavar="DIR", help="The folder of the data sets' folders.")]
 Dumps = Annotated[Path | None, typer.Option(help="Take the pair list from these dumps instead of the built-in one.")]
+List = Annotated[
+    Path | None, typer.Option("--list", help="Take the pair list from this file, as 'gim zeb make' writes it.")
+]
+Made = Annotated[Path, typer.Argument(metavar="OUT", help="The folder to write.", file_okay=False)]
+Sets = Annotated[list[str] | None, typer.Option("--set", help="Only this data set, by its folder (repeatable).")]
+Posed = Annotated[
+    list[str] | None,
+    typer.Option(metavar="SET=FOLDER", help="Fill a data set from this folder of posed images (repeatable)."),
+]
+Pairs = Annotated[int, typer.Option(min=1, help="Most pairs of a data set.")]
+Views = Annotated[int, typer.Option(min=2, help="Images of a scene.")]
+Scenes = Annotated[int, typer.Option(min=1, help="Rendered scenes of a data set.")]
+LongSide = Annotated[int, typer.Option(min=0, help="Long side of rendered images, pixels; 0: each set's own.")]
+Seed = Annotated[int, typer.Option(min=0, help="Of cameras, and of the choice of pairs.")]
 Images = Annotated[
     Path | None,
     typer.Option(help="A folder of images to look for; default: the workspace's benchmark.", file_okay=False),
@@ -46,15 +61,16 @@ def unpack(archives: Archives, target: Out) -> None:
     out.print(f"{done.written} files written, {done.kept} were there", highlight=False)
 
 
-def check(folder: Folder, dumps: Dumps = None, as_json: AsJson = False) -> None:
+def check(folder: Folder, dumps: Dumps = None, listed: List = None, as_json: AsJson = False) -> None:
     """Compare an unpacked benchmark with the frozen list of its 45,916 pairs.
 
     Pairs, overlaps, intrinsics, poses, and the check sums inside every image. Ends with exit code 1 where anything is
     missing, too much or wrong.
 
     \b
-    Example:
+    Examples:
       gim zeb check ../zeb
+      gim zeb check mirror --list mirror/pairs.parquet     one that 'gim zeb make' made
     """  # noqa: D301
     from gim_data.bench.frozen import frozen_from_dumps, read_frozen
     from gim_data.bench.zeb_check import check_zeb
@@ -62,14 +78,16 @@ def check(folder: Folder, dumps: Dumps = None, as_json: AsJson = False) -> None:
 
     if not folder.is_dir():
         raise GimError(f"{folder} is not a folder", "name the folder that holds gl3d, blendedmvs, eth3di and so on")
-    frozen = read_frozen() if dumps is None else frozen_from_dumps(dumps)
+    if dumps is not None and listed is not None:
+        raise GimError("--dumps and --list name two lists", "give one of them")
+    frozen = frozen_from_dumps(dumps) if dumps else read_frozen(listed) if listed else read_frozen()
     with reporting(err) as progress:
         found = check_zeb(folder, frozen, progress)
     if as_json:
         rows = {f.name: {**asdict(f), "folder": str(f.folder), "sound": f.sound} for f in found}
         typer.echo(json.dumps(rows, indent=1, sort_keys=True))
     else:
-        _say(found)
+        _say(found, "the benchmark of this list" if listed else RELEASED)
     if not all(f.sound for f in found):
         raise typer.Exit(1)
 
@@ -85,7 +103,7 @@ def leakage(context: typer.Context, images: Images = None, as_json: AsJson = Fal
       gim zeb leakage                    the workspace's frames against its benchmark
       gim zeb leakage --images ../zeb    ... against other images
     """  # noqa: D301
-    from gim_data.bench.leaks import bench_images, find_leaks, frame_stores, image_files
+    from gim_data.bench.leaks import bench_images, cache_folder, find_leaks, frame_stores, image_files
     from gim_data.errors import GimError
 
     data = root_of(context) / "data"
@@ -94,7 +112,7 @@ def leakage(context: typer.Context, images: Images = None, as_json: AsJson = Fal
     if not stores or not wanted:
         raise GimError(f"{data} holds no {'images' if stores else 'frames'} to compare", "gim run frames bench")
     with reporting(err) as progress:
-        report = find_leaks(stores, wanted, progress)
+        report = find_leaks(stores, wanted, progress, cache=cache_folder(data))
     if as_json:
         rows = [{**asdict(leak), "image": str(leak.image)} for leak in report.leaks]
         typer.echo(json.dumps({**asdict(report), "leaks": rows}, indent=1, sort_keys=True))
@@ -109,7 +127,56 @@ def leakage(context: typer.Context, images: Images = None, as_json: AsJson = Fal
         raise typer.Exit(1)
 
 
-def _say(found: Sequence[SetFindings]) -> None:
+def make(
+    target: Made,
+    sets: Sets = None,
+    posed: Posed = None,
+    pairs: Pairs = 60,
+    views: Views = 24,
+    scenes: Scenes = 1,
+    long_side: LongSide = 0,
+    seed: Seed = 0,
+) -> None:
+    """Make a small benchmark in ZEB's released layout, from ray-traced worlds or from posed images.
+
+    Twelve folders of ZEB's names and file names, each with the kind of scene that its namesake shows. It is not ZEB:
+    'gim zeb table' keeps its scores away from published ones. What is there already stays; an interrupted call is
+    completed by repeating it.
+
+    \b
+    Examples:
+      gim zeb make ../mirror
+      gim zeb make ../mirror --set kitti --posed kitti=../data/sequences/kitti07
+      gim use --pairs ../mirror                 evaluate on it
+    """  # noqa: D301
+    from gim_data.bench.mirror import LIST_FILE, MIRROR, MirrorRules, make_mirror
+
+    given = dict(_assignment(text) for text in posed or ())
+    rules = MirrorRules(pairs, views, scenes, long_side, seed)
+    with reporting(err) as progress:
+        made = make_mirror(target, sets or list(MIRROR), given, rules, progress)
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for name in ("data set", "pairs", "images", "median overlap"):
+        table.add_column(name, justify="left" if name == "data set" else "right")
+    for name, rows in made.items():
+        images = {image for pair in rows for image in (pair.image0, pair.image1)}
+        overlap = sorted(pair.overlap for pair in rows)[len(rows) // 2]
+        table.add_row(name, str(len(rows)), str(len(images)), f"{overlap:.2f}")
+    out.print(table)
+    out.print(f"check it: gim zeb check {target} --list {target / LIST_FILE}", highlight=False, soft_wrap=True)
+
+
+def _assignment(text: str) -> tuple[str, Path]:
+    from gim_data.bench.posed import is_posed
+    from gim_data.errors import GimError
+
+    name, equals, folder = text.partition("=")
+    if not equals or not is_posed(Path(folder)):
+        raise GimError(f"--posed {text}: no folder of posed images", "write SET=FOLDER, with pairs.json in the folder")
+    return name, Path(folder)
+
+
+def _say(found: Sequence[SetFindings], what: str) -> None:
     from gim_data.bench.zeb_check import SOURCE
 
     table = Table(box=None, header_style="bold", pad_edge=False)
@@ -124,10 +191,10 @@ def _say(found: Sequence[SetFindings]) -> None:
         for kind, items in (("missing", f.missing), ("extra", f.extra), ("overlap differs", f.overlaps)):
             _list(f"{f.name}: {kind}", ("every pair",) if absent and items else items)
         _list(f"{f.name}: wrong", f.problems)
-    if any(f.missing for f in found):
+    if any(f.missing for f in found) and what == RELEASED:
         out.print(f"get what is missing: {SOURCE}", highlight=False, soft_wrap=True)
     total = sum(f.pairs for f in found)
-    state = "this is the released benchmark" if all(f.sound for f in found) else "this is not the released benchmark"
+    state = f"this is {'' if all(f.sound for f in found) else 'not '}{what}"
     out.print(f"{total} of {sum(f.expected for f in found)} pairs; {state}", highlight=False)
 
 

@@ -128,18 +128,19 @@ def compare(
     from gim_models.evaluation.versus import differences, markdown, parted
     from gim_models.report.versus import Contest, write_page
 
-    root, names = root_of(context), (first, second)
+    root = root_of(context)
     units = scored(root)
-    folders = [_unit(units, name) for name in names]
+    names = (_key(units, first), _key(units, second))
+    folders = [units[name] for name in names]
     chosen = pick_protocol(folders[0], protocol)
     errors = [read_errors(folder, pick_protocol(folder, chosen)) for folder in folders]
     rows = differences(errors[0], errors[1], float(at))
     typer.echo(markdown(rows, names, at), nl=False)
     lost = parted(errors[0], errors[1], worst)
     data = Ledger(root)
-    predictions = (data.folder("zeb_predictions", first), data.folder("zeb_predictions", second))
+    predictions = (data.folder("zeb_predictions", names[0]), data.folder("zeb_predictions", names[1]))
     contest = Contest(names, predictions, data.folder("bench", "all"), f"protocol {chosen}", float(at))
-    page = write_page(contest, rows, lost, target or root / "compare" / f"{first}-vs-{second}")
+    page = write_page(contest, rows, lost, target or root / "compare" / f"{names[0]}-vs-{names[1]}")
     out.print(page, highlight=False, soft_wrap=True)
 
 
@@ -150,8 +151,12 @@ def scored(root: Path) -> dict[str, Path]:
     return {unit: ledger.folder("zeb_scores", unit) for unit, entry in entries.items() if entry and not entry.skipped}
 
 
-def _unit(units: dict[str, Path], name: str) -> Path:
-    if name not in units:
+def _key(units: dict[str, Path], name: str) -> str:
+    """The unit of a matcher, by its key or by its name in the registry."""
+    from gim_models.evaluation.baselines import baseline_key
+
+    key = name if name in units or ":" not in name else baseline_key(name)
+    if key not in units:
         known = f"scored are: {', '.join(sorted(units))}" if units else "run 'gim run zeb_scores --with-deps' first"
         raise GimError(f"{name} has no scores in this workspace", known)
-    return units[name]
+    return key

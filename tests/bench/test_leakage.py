@@ -1,5 +1,6 @@
 """Perceptual hashes: a re-encoded frame is found, another picture is not, and all are compared with all."""
 
+import shutil
 from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
@@ -9,8 +10,9 @@ import numpy as np
 import pytest
 
 from gim_data.bench.leakage import BITS, NEAR, WORDS, distances, find_twins, perceptual_hash, stack_hashes
-from gim_data.bench.leaks import find_leaks, frame_stores, image_files
+from gim_data.bench.leaks import cache_folder, find_leaks, frame_stores, image_files
 from gim_data.errors import GimError
+from gim_data.files import write_json
 from gim_data.stage import Silent
 from gim_data.types import Image
 from gim_data.video.framestore import StoredFrame, write_frames
@@ -137,3 +139,26 @@ def test_any_folder_of_images_can_be_looked_for(data: Path, tmp_path: Path):
     assert (report.images, report.unseen) == (2, 1)
     (leak,) = report.leaks
     assert (leak.image.name, leak.video, leak.frame) == ("x.jpg", "street", 1)
+
+
+def fill(folder: Path, images: tuple[Image, ...], content: str) -> None:
+    """A store as the ledger knows it."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    write_frames(folder, [StoredFrame(0.5 * i, 0, image) for i, image in enumerate(images)], source_size=(240, 180))
+    write_json(folder / "ledger.json", {"content": content})
+
+
+def test_frames_are_hashed_once_for_each_content(data: Path):
+    """A store that changed behind the ledger's back is not read again; one whose content is another is."""
+    yard, check = data / "frames" / "yard", data / "scaling_curve" / "all"
+    fill(yard, pictures()[4:6], "first")
+    assert nothing_leaked(check).problem == ""
+    fill(yard, pictures()[8:10], "first")
+    assert nothing_leaked(check).problem == ""
+    fill(yard, pictures()[8:10], "second")
+    assert nothing_leaked(check).numbers["leaks"] == 2
+    assert nothing_leaked(check).numbers["leaks"] == 2
+    (kept,) = cache_folder(data).glob("*.npz")
+    kept.write_bytes(b"damaged")
+    assert nothing_leaked(check).numbers["leaks"] == 2

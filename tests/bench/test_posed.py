@@ -6,12 +6,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gim_data.bench.checks import check_principal
+from gim_data.bench.checks import check_principal, load_image, save_image
 from gim_data.bench.listing import entry_lines
 from gim_data.bench.posed import find_posed, is_posed, make_pair, read_cameras, read_posed
 from gim_data.errors import BadInput
@@ -122,6 +123,18 @@ def test_a_file_without_cameras_is_named(posed: Path, name: str, content: str):
 def test_a_list_that_cannot_be_read_is_not_passed_by(posed: Path):
     (posed / "pairs.json").write_text('{"pairs": [')
     assert is_posed(posed)
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".png"])
+def test_half_an_image_is_no_image(tmp_path: Path, suffix: str):
+    """OpenCV reads the first half of a JPEG and invents the second."""
+    path = tmp_path / f"a{suffix}"
+    noise = np.random.default_rng(0).integers(0, 255, (90, 120, 3), dtype=np.uint8)
+    save_image(path, cv2.GaussianBlur(noise, (0, 0), 2))
+    assert load_image(path).shape == (90, 120, 3)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with pytest.raises(BadInput, match=rf"a\{suffix} does not decode"):
+        load_image(path)
 
 
 def test_swapped_width_and_height_are_noticed():

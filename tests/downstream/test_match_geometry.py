@@ -7,9 +7,10 @@ from planted_views import SIZE, TURN, matches_of, plane_and_depth, through, wall
 
 from gim_data.errors import BadInput
 from gim_data.labels.robust import Fit, fit_two_view
-from gim_models.downstream.matching import check, full_pixels, match_reduced, require_matches, rescale, write_checked
+from gim_models.downstream.matching import check, full_pixels, match_reduced, require_matches, write_checked
 from gim_models.downstream.planar import estimate_homography
 from gim_models.downstream.residuals import epipolar_distance, residuals, transfer_distance, warp_points
+from gim_models.resizing import rescale
 from gim_models.teachers.rootsift import rootsift
 
 SIDEWAYS = np.array([[0.0, 0, 0], [0, 0, -1], [0, 1, 0]])  # F of a camera that moved along x: lines are rows

@@ -1,7 +1,9 @@
 """The stages in a row, with matchers whose error is known: bench, predictions, scores, scaling curve."""
 
 import json
+import shutil
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -16,7 +18,8 @@ from gim_data.stage import Job
 from gim_data.types import Features, Image, Matches
 from gim_models.evaluation import bench, predictions, scaling, scores
 from gim_models.evaluation.config import EvaluateConfig
-from gim_models.evaluation.prediction_store import Prediction, read_predictions, write_predictions
+from gim_models.evaluation.prediction_store import Journal, Prediction, read_predictions, write_predictions
+from gim_models.resizing import reduced, rescale, size_of
 from gim_models.training.config import StudyConfig
 
 K = np.array([[150.0, 0, 80], [0, 150, 60], [0, 0, 1]])
@@ -171,6 +174,43 @@ def test_a_finished_sequence_is_not_matched_again(
     assert tree_digest(job.out) == before
 
 
+class KilledError(Exception):
+    """As a kill, but one that the test survives."""
+
+
+@pytest.mark.parametrize("after", [0, 1])
+def test_an_interrupted_sequence_goes_on_where_it_was(
+    make_job: Callable[..., Job],
+    benchmark: Path,
+    oracles: dict[str, Oracle],
+    monkeypatch: pytest.MonkeyPatch,
+    after: int,
+):
+    """Fifteen pairs are two batches; whatever batch the kill comes in, the result is that of one go."""
+    whole = make_job("zeb_predictions", "rootsift", bench={"all": benchmark}, model={})
+    expected = predictions.make_predictions(whole)
+    shutil.rmtree(whole.scratch)
+    monkeypatch.setattr("gim_models.evaluation.predictions.Journal", partial(Journal, seconds=0))
+    matched: list[int] = []
+    genuine = Oracle.match_features
+
+    def dying(self: Oracle, pairs: list[tuple[Features, Features]]) -> list[Matches]:
+        if len(matched) == after:
+            matched.append(0)
+            raise KilledError
+        matched.append(len(pairs))
+        return genuine(self, pairs)
+
+    monkeypatch.setattr(Oracle, "match_features", dying)
+    with pytest.raises(KilledError):
+        predictions.make_predictions(whole)
+    before = (whole.out / "box.parquet").read_bytes()
+    assert predictions.make_predictions(whole) == expected
+    assert sum(matched) == 15
+    assert (whole.out / "box.parquet").read_bytes() == before
+    assert expected["matches_per_pair"] == 80
+
+
 def test_a_model_that_was_not_made_is_named(make_job: Callable[..., Job], benchmark: Path):
     job = make_job("zeb_predictions", "lightglue-100", bench={"all": benchmark}, model={})
     with pytest.raises(GimError, match="model lightglue-100 was not made"):
@@ -179,12 +219,16 @@ def test_a_model_that_was_not_made_is_named(make_job: Callable[..., Job], benchm
 
 def test_points_come_back_in_pixels_of_the_stored_image():
     image = np.zeros((370, 1226, 3), np.uint8)
-    small, factors = predictions.shrink(image, 613)
-    assert small.shape[:2] == (185, 613)
+    small = reduced(image, 613)
+    assert size_of(small) == (613, 185)
     corner = np.array([[-0.5, -0.5], [612.5, 184.5]], np.float32)
-    np.testing.assert_allclose(predictions.enlarge(corner, factors), [[-0.5, -0.5], [1225.5, 369.5]], atol=1e-3)
-    assert predictions.shrink(image, 0)[0] is image
-    assert predictions.shrink(image, 5000)[0] is image
+    np.testing.assert_allclose(rescale(corner, (613, 185), (1226, 370)), [[-0.5, -0.5], [1225.5, 369.5]], atol=1e-3)
+    assert reduced(image, 0) is image
+    assert reduced(image, 5000) is image
+
+
+def test_no_side_of_a_reduced_image_vanishes():
+    assert size_of(reduced(np.zeros((2, 4000, 3), np.uint8), 100)) == (100, 1)
 
 
 def test_predictions_survive_the_disk_and_equal_ones_have_equal_bytes(tmp_path: Path):
@@ -219,7 +263,9 @@ def test_the_whole_way_to_the_curve(make_job: Callable[..., Job], benchmark: Pat
         summary = scores.make_scores(score)
         units[name] = score.out
         assert summary["failures"] == 0
-        assert (score.out / "sequences.png").is_file()
+        assert all((score.out / figure).is_file() for figure in summary["figures"])
+        assert {"sequences.png", "errors.png", "overlaps.png"} == set(summary["figures"])
+        assert "| box | 15 |" in summary["table"]
     dataset = benchmark.parents[1] / "dataset" / "all"
     write_json(dataset / "ledger.json", {"summary": {"seconds": 90.0}})
     curve = make_job("scaling_curve", zeb_scores=units, dataset={"all": dataset})
@@ -240,6 +286,7 @@ def check_tables(folder: Path, summary: dict) -> None:
     assert table["auc_5deg"].is_monotonic_increasing
     assert summary["lightglue-100/auc_5deg"] == pytest.approx(table["auc_5deg"].iloc[-1], abs=1e-4)
     assert "| lightglue-100 | 1.5 min |" in summary["table"]
+    assert all((folder / figure).is_file() for figure in summary["figures"])
 
 
 def check_tracking(root: Path) -> None:
@@ -249,14 +296,15 @@ def check_tracking(root: Path) -> None:
     runs = {r.info.run_name: r for e in client.search_experiments() for r in client.search_runs([e.experiment_id])}
     assert set(runs) == {"scaling", *NOISE}
     assert runs["lightglue-100"].data.metrics["zeb/mean_auc_5deg"] > runs["rootsift"].data.metrics["zeb/mean_auc_5deg"]
-    assert "zeb/box/auc_5deg" in runs["rootsift"].data.metrics
+    cells = [set(runs[name].data.metrics) for name in NOISE]
+    assert cells[0] == cells[1] == cells[2]
+    assert {f"zeb/{cell}/auc_{t}deg" for cell in ("box", "overlap-0.5") for t in (5, 10, 20)} <= cells[0]
+    assert {"zeb/box/failures", "zeb/box/precision_before"} <= cells[0]
     history = client.get_metric_history(runs["scaling"].info.run_id, "zeb/lightglue/mean_auc_5deg")
     assert sorted(point.step for point in history) == [0, 90]
 
 
-def test_baselines_that_cannot_name_a_folder_are_refused():
-    with pytest.raises(ValueError, match="cannot name a folder"):
-        EvaluateConfig(baselines=("student:/tmp/x",))
+def test_protocols_are_scored_once():
     assert EvaluateConfig(also=("zeb-paper-v1",)).protocols == ("zeb-paper-v1",)
 
 

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from gim_data.bench.dumps import COLUMNS, dump_name, write_dump
+from gim_data.bench.frozen import read_frozen
 from gim_data.bench.names import ZEB
 from gim_data.errors import GimError
 from gim_data.files import write_json
@@ -21,7 +22,11 @@ from gim_models.evaluation.table_text import FORMATS, render
 def write_scores(folder: Path, errors: dict[str, list[float]], protocol: str = "p") -> Path:
     """The parts of a scored unit that the table reads."""
     folder.mkdir(parents=True)
-    rows = [(protocol, s, f"{s}#{i}#x", e, "") for s, values in errors.items() for i, e in enumerate(values)]
+    listed = {"gl3d": list(read_frozen()["gl3d"])}
+    rows = [
+        (protocol, s, listed[s][i] if s in listed else f"{s}#{i}#x", e, "")
+        for s, values in errors.items() for i, e in enumerate(values)
+    ]  # fmt: skip
     pd.DataFrame(rows, columns=["protocol", "sequence", "identifier", "error", "reason"]).to_parquet(
         folder / "errors.parquet"
     )
@@ -48,6 +53,17 @@ def test_own_sequences_stand_apart_from_the_published_ones(units: dict[str, Path
     assert own.columns == ("office", "street")
     assert {row.name for row in own.rows} == {"good", "poor"}
     assert {row.source for row in zeb.rows} == {"measured", "published"}
+
+
+def test_other_pairs_under_a_name_of_zeb_are_not_zeb(tmp_path: Path):
+    """A mirror has ZEB's folders; its scores must never stand beside published ones."""
+    folder = write_scores(tmp_path / "mirrored", {"kitti": [1.0, 2.0], "gl3d": [1.0]})
+    own = build_tables({"mirrored": folder}, None, 5)[1]
+    assert own.columns == ("kitti",)
+    rows = pd.read_parquet(folder / "errors.parquet")
+    rows.loc[rows["sequence"] == "gl3d", "identifier"] = "world000#0000#0001"
+    rows.to_parquet(folder / "errors.parquet")
+    assert {t.columns for t in build_tables({"mirrored": folder}, None, 10)} == {("gl3d", "kitti")}
 
 
 def test_cells_and_means_are_the_scores(units: dict[str, Path]):

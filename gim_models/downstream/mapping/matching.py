@@ -8,14 +8,14 @@ from functools import cached_property, lru_cache
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from gim_data.stage import Progress
 from gim_data.types import Features, Floats, Image, Mask, Matcher, Matches, SparseMatcher
 from gim_models.downstream.mapping.images import MapImage
 from gim_models.downstream.mapping.pairing import Pair
 from gim_models.downstream.mapping.store import MatchStore
-from gim_models.evaluation.predictions import enlarge, shrink
+from gim_models.masks import permitted
+from gim_models.resizing import reduced, rescale
 
 BATCH = 8
 """Pairs handed to a sparse matcher at once; a killed run loses at most these."""
@@ -62,7 +62,7 @@ class ImageMatcher:
     def keypoints(self, row: int) -> Floats:
         """(N, 2) keypoints of a sparse matcher's features, in pixels of the image file."""
         features = self.features(row)
-        return enlarge(features.keypoints, np.divide(features.size, self.images[row].size).astype(np.float32))
+        return rescale(features.keypoints, features.size, self.images[row].size)
 
     def run(self, pairs: Sequence[Pair], progress: Progress) -> int:
         """Match what is not in the store yet.
@@ -96,15 +96,15 @@ class ImageMatcher:
             yield from zip(chunk, (self._full_size(p, m) for p, m in zip(chunk, found, strict=True)), strict=True)
 
     def _plain(self, pairs: Sequence[Pair]) -> Iterator[tuple[Pair, Matches]]:
-        reduced = lru_cache(_CACHED)(self._reduced)
+        read = lru_cache(_CACHED)(self._reduced)
         for i, j in pairs:
-            (image0, mask0), (image1, mask1) = reduced(i), reduced(j)
+            (image0, mask0), (image1, mask1) = read(i), read(j)
             found = self.matcher.match(image0, image1, mask0, mask1)
             keep = permitted(found.keypoints0, mask0) & permitted(found.keypoints1, mask1)
             yield (i, j), self._full_size((i, j), found.select(keep))
 
     def _reduced(self, row: int) -> tuple[Image, Mask | None]:
-        image, _ = shrink(self.images[row].pixels(), self.max_side)
+        image = reduced(self.images[row].pixels(), self.max_side)
         mask = self.images[row].allowed()
         if mask is not None and mask.shape != image.shape[:2]:
             size = (image.shape[1], image.shape[0])
@@ -114,22 +114,14 @@ class ImageMatcher:
     def _full_size(self, pair: Pair, found: Matches) -> Matches:
         size0, size1 = (self.images[row].size for row in pair)
         return Matches(
-            enlarge(found.keypoints0, np.divide(found.size0, size0).astype(np.float32)),
-            enlarge(found.keypoints1, np.divide(found.size1, size1).astype(np.float32)),
+            rescale(found.keypoints0, found.size0, size0),
+            rescale(found.keypoints1, found.size1, size1),
             found.confidence,
             size0,
             size1,
             found.index0,
             found.index1,
         )
-
-
-def permitted(points: Floats, mask: Mask | None) -> NDArray[np.bool_]:
-    """(N,) bool, which of the (N, 2) points lie on a pixel that the mask allows."""
-    if mask is None:
-        return np.ones(len(points), bool)
-    x, y = np.round(points).astype(int).T
-    return np.asarray(mask[y.clip(0, mask.shape[0] - 1), x.clip(0, mask.shape[1] - 1)])
 
 
 def permitted_features(features: Features, mask: Mask | None) -> Features:
