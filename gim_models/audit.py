@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from gim_data.labels.audit import Audit
-from gim_data.labels.config import LabelsConfig
+from gim_data.labels.config import LabelsConfig, ZoomConfig
 from gim_data.labels.engine import label_video
+from gim_data.labels.overlay import overlay_mask
 from gim_data.labels.store import LabelMeta, LabelStore, write_labels
 from gim_data.labels.truth import RenderedVideo, rendered
+from gim_data.labels.zoom import zoom_video
 from gim_data.propagation.config import PropagationConfig
 from gim_data.propagation.graph import Source
 from gim_data.propagation.stage import propagate_video
@@ -53,6 +56,14 @@ def audit_worlds(
         video = rendered(spec, seconds=seconds, interval=interval)
         sources = [s for name in labels.teachers for s in direct(video, name, labels, cache, spec)]
         audit.direct(video, sources, [*labels.skips] * len(labels.teachers))
+        if labels.zoom is not None:
+            again = zoomed(video, sources, labels, labels.zoom)
+            audit.direct(
+                video,
+                [replace(s, teacher=f"{s.teacher}, zoomed") for s in again],
+                [*labels.skips] * len(labels.teachers),
+            )
+            sources = [*sources, *again]
         for name, config in propagations.items():
             audit.propagated(video, propagate_video(sources, len(video), video.size, config, Silent()).labels, name)
         told.advance(note=spec)
@@ -72,3 +83,16 @@ def direct(video: RenderedVideo, teacher: str, config: LabelsConfig, cache: Path
     for part, path in zip(found, paths, strict=False):  # none without a cache
         write_labels(path, part.labels, LabelMeta(video.size, teacher, part.skip, 1, sparse), part.notes)
     return [Source(teacher, part.labels, sparse) for part in found]
+
+
+def zoomed(video: RenderedVideo, first: Sequence[Source], config: LabelsConfig, zoom: ZoomConfig) -> list[Source]:
+    """Every teacher's second pass, one source per skip; a rendered world has no overlay."""
+    overlay = overlay_mask([], video.size, config.overlay)
+    seen = [label for source in first for label in source.labels]
+    return [
+        Source(name, part.labels, sparse=False)
+        for name in config.teachers
+        for part in zoom_video(
+            video, open_matcher(name, device=config.device), seen, overlay, config, zoom, Silent()
+        ).sets
+    ]

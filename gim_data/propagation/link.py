@@ -11,6 +11,7 @@ from typing import Protocol
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from gim_data.propagation.config import PropagationConfig
 from gim_data.propagation.join import Ids, cluster, group_bit
@@ -55,10 +56,10 @@ class CellLink:
         """Join by rounded pixel."""
         points = _stacked(groups)
         cells = np.round(points).astype(np.int64)
-        nodes, _ = pd.factorize(cells[:, 0] + cells[:, 1] * (size[0] + 1))
+        nodes = _numbered(cells[:, 0] + cells[:, 1] * (size[0] + 1))
         positions = np.zeros((nodes.max(initial=-1) + 1, 2), np.float32)
         positions[nodes] = points
-        return Joined(nodes.astype(np.int32), positions)
+        return Joined(nodes, positions)
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,7 @@ class RadiusLink:
     def join(self, groups: Sequence[Floats], size: Size) -> Joined:
         """Join by identity, then by nearness. Two float32 are compared as one 64-bit integer."""
         points = _stacked(groups)
-        site_of, _ = pd.factorize(np.ascontiguousarray(points + np.float32(0)).view(np.int64).ravel())
+        site_of = _numbered(np.ascontiguousarray(points + np.float32(0)).view(np.int64).ravel())
         first = _firsts(site_of)
         bits = np.zeros(len(first), np.uint64)
         for number, sites in enumerate(np.split(site_of, np.cumsum([len(group) for group in groups])[:-1])):
@@ -94,6 +95,11 @@ def make_link(config: PropagationConfig) -> Link:
 
 def _stacked(groups: Sequence[Floats]) -> Floats:
     return np.concatenate([np.zeros((0, 2), np.float32), *groups])
+
+
+def _numbered(keys: NDArray[np.int64]) -> Ids:
+    """(N,) number of each key, in order of first appearance."""
+    return np.asarray(pd.factorize(keys)[0], np.int32)
 
 
 def _firsts(numbers: Ids) -> Ids:

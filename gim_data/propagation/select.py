@@ -75,17 +75,22 @@ def _label(arrival: Arrival, graph: MatchGraph, tracks: Tracks, max_hops: int) -
     """The pair with its evidence, tracks of more than ``max_hops`` left out."""
     ways = walk_back(tracks, arrival)
     near = ways.links <= max_hops + 1
-    ends = (
+    points0, points1 = (
         graph.positions[frame][nodes[near] - tracks.begin[frame]]
         for frame, nodes in ((arrival.frame0, arrival.node0), (arrival.frame1, arrival.node1))
     )
     evidence = ways.confidence[near], (ways.links[near] - 1).astype(np.uint8), ways.votes[near]
-    return PairLabel(arrival.frame0, arrival.frame1, *ends, *evidence, arrival.overlap)
+    return PairLabel(arrival.frame0, arrival.frame1, points0, points1, *evidence, arrival.overlap)
 
 
 def _inliers(label: PairLabel, config: PropagationConfig) -> PairLabel | None:
-    settings = {"threshold": config.epipolar_px, "iterations": config.fit_iterations}
-    fit = fit_sampled(label.points0, label.points1, sample=config.fit_points, **settings)
+    fit = fit_sampled(
+        label.points0,
+        label.points1,
+        sample=config.fit_points,
+        threshold=config.epipolar_px,
+        iterations=config.fit_iterations,
+    )
     return subset(label, fit.inliers) if fit.inliers.sum() >= config.min_matches else None
 
 

@@ -145,9 +145,9 @@ class _Links:
 
     def of_tracks(self, track: Ids) -> _Links:
         """The same links as continuing other tracks, (L,), in order again."""
-        order = np.lexsort((self.route, track, self.node))
-        columns = self.node, track, self.route, self.back, self.votes, self.confidence
-        return _Links(*(column[order] for column in columns))
+        by = np.lexsort((self.route, track, self.node))
+        ends = self.node[by], track[by], self.route[by], self.back[by]
+        return _Links(*ends, self.votes[by], self.confidence[by])
 
 
 def _links(arcs: Sequence[Arcs], tracks: Tracks, lives: _Lives) -> _Links:
@@ -221,4 +221,4 @@ def _undisputed(track: Ids, support: _Wide, places: Floats) -> tuple[NDArray[np.
 
 def _changes(values: NDArray[np.generic]) -> NDArray[np.bool_]:
     """(N,) bool, True where a list of (N,) begins or goes on with another value."""
-    return np.r_[True, values[1:] != values[:-1]][: len(values)]
+    return np.asarray(np.r_[True, values[1:] != values[:-1]][: len(values)], np.bool_)

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 from skimage import data
 
-from gim_data.labels.config import LabelsConfig
+from gim_data.labels.config import LabelsConfig, ZoomConfig
 from gim_data.propagation.config import PropagationConfig
 from gim_data.runner import Runner
 from gim_data.stage import Axis, Stage
@@ -19,7 +19,7 @@ AXIS = Axis("video", f"{__name__}:videos")
 FRAMES = Stage("frames", "acquire", f"{__name__}:make_frames", AXIS, "A photograph slides by.")
 GRAPH = {stage.name: stage for stage in (FRAMES, replace(MATCHES, axis=AXIS), replace(TRACKS, axis=AXIS))}
 PARAMS = {
-    "labels": LabelsConfig(teachers=("rootsift",), keypoints=300),
+    "labels": LabelsConfig(teachers=("rootsift",), keypoints=300, zoom=ZoomConfig(least=1)),
     "propagation": PropagationConfig(min_matches=16, min_support=1),
 }
 
