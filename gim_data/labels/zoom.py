@@ -53,7 +53,7 @@ class View:
         if mask is None:
             return None
         piece = mask[self.top : self.top + self.height, self.left : self.left + self.width]
-        return cv2.resize(piece.astype(np.uint8), self.size, interpolation=cv2.INTER_NEAREST) > 0
+        return np.asarray(cv2.resize(piece.astype(np.uint8), self.size, interpolation=cv2.INTER_NEAREST) > 0)
 
     def to_frame(self, points: Floats) -> Floats:
         """(N, 2) pixels of the view as pixels of the frame; both have the centre of their first pixel at (0, 0)."""
