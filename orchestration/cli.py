@@ -21,6 +21,7 @@ from orchestration.commands import (
     mapping,
     match,
     params,
+    plan,
     propagate,
     results,
     run,
@@ -63,6 +64,7 @@ app.command()(run.run)
 app.command()(status.status)
 app.command()(params.use)
 app.command()(params.params)
+app.command()(plan.plan)
 app.command()(propagate.propagate)
 app.command()(teachers.teachers)
 app.command()(results.report)

@@ -33,7 +33,7 @@ def cycle_errors(labels: Sequence[PairLabel], *, most: int = TRIPLETS) -> NDArra
         (N,) pixels, one for each match that both ways start from; empty where no three frames are matched all round.
     """
     triplets = list(_triplets(labels))
-    chosen = np.unique(np.linspace(0, len(triplets) - 1, most).astype(int)) if triplets else []
+    chosen = sorted(set(np.linspace(0, len(triplets) - 1, most).astype(int).tolist())) if triplets else []
     return np.concatenate([np.zeros(0), *(_closing(*triplets[i]) for i in chosen)])
 
 
