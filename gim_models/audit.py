@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from gim_data.labels.audit import Audit
+from gim_data.labels.audit import Audit, Truth
 from gim_data.labels.config import LabelsConfig, ZoomConfig
 from gim_data.labels.engine import label_video
 from gim_data.labels.overlay import overlay_mask
+from gim_data.labels.posed import posed_video
 from gim_data.labels.store import LabelMeta, LabelStore, write_labels
-from gim_data.labels.truth import RenderedVideo, rendered
+from gim_data.labels.truth import rendered
 from gim_data.labels.zoom import zoom_video
 from gim_data.propagation.config import PropagationConfig
 from gim_data.propagation.graph import Source
@@ -50,27 +51,59 @@ def audit_worlds(
     Raises:
         GimError: an unknown teacher or missing weights, or a spec that is not valid.
     """
-    audit, told = Audit(), progress or Silent()
-    told.start("auditing worlds", len(worlds))
-    for spec in worlds:
-        video = rendered(spec, seconds=seconds, interval=interval)
-        sources = [s for name in labels.teachers for s in direct(video, name, labels, cache, spec)]
+    videos = ((spec, rendered(spec, seconds=seconds, interval=interval)) for spec in worlds)
+    return _audited(videos, len(worlds), labels, propagations, cache, progress or Silent())
+
+
+def audit_posed(
+    folders: Sequence[Path],
+    labels: LabelsConfig,
+    propagations: Mapping[str, PropagationConfig],
+    *,
+    seconds: float,
+    interval: float,
+    progress: Progress | None = None,
+) -> list[dict[str, object]]:
+    """The same on posed image sequences, where right means near the true epipolar line; no recall, no coverage.
+
+    Args:
+        folders: see ``gim_data.bench.posed``.
+        labels, propagations, progress: as in ``audit_worlds``.
+        seconds, interval: how much of each sequence, and the time that its images are taken to lie apart.
+
+    Raises:
+        BadInput: a folder without cameras.
+        GimError: an unknown teacher or missing weights.
+    """
+    videos = ((folder.name, posed_video(folder, seconds=seconds, interval=interval)) for folder in folders)
+    return _audited(videos, len(folders), labels, propagations, None, progress or Silent())
+
+
+def _audited(
+    videos: Iterable[tuple[str, Truth]],
+    count: int,
+    labels: LabelsConfig,
+    propagations: Mapping[str, PropagationConfig],
+    cache: Path | None,
+    told: Progress,
+) -> list[dict[str, object]]:
+    audit = Audit()
+    told.start("auditing", count)
+    for name, video in videos:
+        sources = [s for teacher in labels.teachers for s in direct(video, teacher, labels, cache, name)]
         audit.direct(video, sources, [*labels.skips] * len(labels.teachers))
         if labels.zoom is not None:
             again = zoomed(video, sources, labels, labels.zoom)
-            audit.direct(
-                video,
-                [replace(s, teacher=f"{s.teacher}, zoomed") for s in again],
-                [*labels.skips] * len(labels.teachers),
-            )
+            titled = [replace(source, teacher=f"{source.teacher}, zoomed") for source in again]
+            audit.direct(video, titled, [*labels.skips] * len(labels.teachers))
             sources = [*sources, *again]
-        for name, config in propagations.items():
-            audit.propagated(video, propagate_video(sources, len(video), video.size, config, Silent()).labels, name)
-        told.advance(note=spec)
+        for title, config in propagations.items():
+            audit.propagated(video, propagate_video(sources, len(video), video.size, config, Silent()).labels, title)
+        told.advance(note=name)
     return audit.rows()
 
 
-def direct(video: RenderedVideo, teacher: str, config: LabelsConfig, cache: Path | None, spec: str) -> list[Source]:
+def direct(video: Truth, teacher: str, config: LabelsConfig, cache: Path | None, spec: str) -> list[Source]:
     """One teacher's labels, one source per skip."""
     folder = None if cache is None else cache / spec.replace("?", "_").replace("&", "_")
     paths = [] if folder is None else [folder / file_name(teacher, skip, 1) for skip in config.skips]
@@ -85,7 +118,7 @@ def direct(video: RenderedVideo, teacher: str, config: LabelsConfig, cache: Path
     return [Source(teacher, part.labels, sparse) for part in found]
 
 
-def zoomed(video: RenderedVideo, first: Sequence[Source], config: LabelsConfig, zoom: ZoomConfig) -> list[Source]:
+def zoomed(video: Truth, first: Sequence[Source], config: LabelsConfig, zoom: ZoomConfig) -> list[Source]:
     """Every teacher's second pass, one source per skip; a rendered world has no overlay."""
     overlay = overlay_mask([], video.size, config.overlay)
     seen = [label for source in first for label in source.labels]
