@@ -27,11 +27,13 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=12.0)
     parser.add_argument("--interval", type=float, default=1 / 3)
     parser.add_argument("--keypoints", type=int, default=4096)
+    parser.add_argument("--zoom", type=float, default=None, help="a second pass where it magnifies this much")
     parser.add_argument("--propagation", default="{}", help="JSON of other propagation parameters")
     parser.add_argument("--cache", type=Path, default=None, help="keep direct labels here between runs")
     parser.add_argument("--out", type=Path, default=None, help="path without suffix")
     args = parser.parse_args()
-    labels = LabelsConfig.model_validate({"keypoints": args.keypoints, "teachers": args.teachers})
+    zoom = None if args.zoom is None else {"least": args.zoom}
+    labels = LabelsConfig.model_validate({"keypoints": args.keypoints, "teachers": args.teachers, "zoom": zoom})
     options = json.loads(args.propagation)
     rules = {f"propagated, {link}": PropagationConfig.model_validate({"link": link, **options}) for link in args.links}
     rows = audit_worlds(args.worlds, labels, rules, seconds=args.seconds, interval=args.interval, cache=args.cache)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,9 +13,10 @@ from gim_data.errors import BadInput
 from gim_data.labels.config import LabelsConfig
 from gim_data.labels.engine import Frames, LabelSet, VideoLabels, label_video
 from gim_data.labels.store import LabelMeta, write_labels
+from gim_data.labels.zoom import zoom_video
 from gim_data.plotting import draw_matches, save_picture, stack
 from gim_data.stage import Job, Summary
-from gim_data.types import Image, SparseMatcher
+from gim_data.types import Image, PairLabel, SparseMatcher
 from gim_data.video.framestore import FrameStore
 from gim_models.registry import open_matcher
 
@@ -29,6 +31,7 @@ def make_matches(job: Job) -> Summary:
     config: LabelsConfig = job.params["labels"]
     frames = FrameStore.open(job.input("frames"))
     summary: dict[str, Any] = {"teachers": {}, "figures": []}
+    first, overlay = list[PairLabel](), np.zeros((), np.bool_)
     for rank, name in enumerate(config.teachers):
         matcher = open_matcher(name, device=config.device)
         found = label_video(frames, matcher, config, job.progress)
@@ -37,15 +40,28 @@ def make_matches(job: Job) -> Summary:
                 f"video {job.unit}: no two of its {len(frames)} frames lie {config.skips} s apart in one shot",
                 "sample more densely (frames), shorten labels.skips, or leave the video out",
             )
-        sparse = isinstance(matcher, SparseMatcher)
-        for labels in found.sets:
-            meta = LabelMeta(frames.size, name, round(labels.skip, 6), 1, sparse, rank)
-            write_labels(job.out / file_name(name, labels.skip, 1), labels.labels, meta, labels.notes)
-        summary["teachers"][name] = summarise(found)
-        figure = f"{slug(name)}.jpg"
-        save_picture(job.out / figure, gallery(frames, name, found))
-        summary["figures"].append(figure)
+        overlay = overlay | found.overlay
+        first += [label for labels in found.sets for label in labels.labels]
+        _keep(job, frames, found, LabelMeta(frames.size, name, 0, 1, isinstance(matcher, SparseMatcher), rank), summary)
+    if config.zoom is not None:
+        for rank, name in enumerate(config.teachers):
+            matcher = open_matcher(name, device=config.device)
+            found = zoom_video(frames, matcher, first, overlay, config, config.zoom, job.progress)
+            # every pair has a crop of its own, and so a frame has other keypoints in every pair
+            _keep(job, frames, found, LabelMeta(frames.size, name, 0, 2, False, rank), summary)
     return summary
+
+
+def _keep(job: Job, frames: FrameStore, found: VideoLabels, meta: LabelMeta, summary: Summary) -> None:
+    """Write what one teacher found in one pass, and add to the summary."""
+    for labels in found.sets:
+        path = job.out / file_name(meta.teacher, labels.skip, meta.zoom_pass)
+        write_labels(path, labels.labels, replace(meta, skip=round(labels.skip, 6)), labels.notes)
+    title = meta.teacher if meta.zoom_pass == 1 else f"{meta.teacher}, zoomed"
+    summary["teachers"][title] = summarise(found)
+    figure = f"{slug(title)}.jpg"
+    save_picture(job.out / figure, gallery(frames, title, found))
+    summary["figures"].append(figure)
 
 
 def file_name(teacher: str, skip: float, zoom_pass: int) -> str:

@@ -23,6 +23,7 @@ from orchestration.commands import (
     match,
     pairs,
     params,
+    plan,
     propagate,
     results,
     run,
@@ -65,6 +66,7 @@ app.command()(run.run)
 app.command()(status.status)
 app.command()(params.use)
 app.command()(params.params)
+app.command()(plan.plan)
 app.command()(propagate.propagate)
 app.command()(teachers.teachers)
 app.command()(results.report)

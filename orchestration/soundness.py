@@ -8,8 +8,15 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from gim_data.types import PairLabel
 
 LEAST_INLIER_SHARE = 0.1
+LEAST_CLOSED_SHARE = 0.5
+CLOSED_PX = 3.0
+LEAST_CYCLES = 30
 
 
 @dataclass(frozen=True)
@@ -81,6 +88,21 @@ def inlier_share(folder: Path) -> Finding:
     return Finding(f"{share:.0%} of the raw matches survive" if low else "", {"raw": raw, "kept": kept, "share": share})
 
 
+def cycles_close(folder: Path) -> Finding:
+    """No teacher contradicts itself: most of its matches over three frames come back to the same place."""
+    from gim_data.labels.cycles import cycle_errors
+    from gim_data.labels.store import LabelStore
+
+    labels: dict[str, list[PairLabel]] = {}
+    for store in map(LabelStore.open, sorted(folder.glob("*.parquet"))):
+        title = store.meta.teacher if store.meta.zoom_pass < 2 else f"{store.meta.teacher}, zoomed"
+        labels.setdefault(title, []).extend(store.labels())
+    errors = {title: cycle_errors(own) for title, own in labels.items()}
+    shares = {title: float((own <= CLOSED_PX).mean()) for title, own in errors.items() if len(own) >= LEAST_CYCLES}
+    wrong = [f"{share:.0%} of {title}'s" for title, share in shares.items() if share < LEAST_CLOSED_SHARE]
+    return Finding(f"only {', '.join(wrong)} three-frame cycles close" if wrong else "", shares)
+
+
 def loss_finite(folder: Path) -> Finding:
     """Every loss logged during training is a number."""
     with (folder / "training.csv").open(newline="") as stream:
@@ -117,6 +139,7 @@ def nothing_leaked(folder: Path) -> Finding:
 QUESTIONS = (
     Question("shots", "usable_shots", usable_shots, False, "At least one span of the video can be used."),
     Question("matches", "labels_sound", labels_sound, True, "Coordinates are finite and inside their frames."),
+    Question("matches", "cycles_close", cycles_close, True, "Matches over three frames agree with each other."),
     Question("matches", "inlier_share", inlier_share, False, "The robust fit keeps a plausible share of the matches."),
     Question("tracks", "pairs_sound", labels_sound, True, "Coordinates are finite and inside their frames."),
     Question("model", "loss_finite", loss_finite, True, "No loss became infinite or NaN."),

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gim_data.labels.truth import RenderedVideo, cells_of, errors, visible_cells
+from gim_data.labels.engine import Frames
+from gim_data.labels.truth import cells_of
 from gim_data.propagation.graph import Source
 from gim_data.types import PairLabel
 
@@ -18,6 +20,18 @@ RIGHT = 3.0
 """Pixels within which a match counts for recall."""
 
 Heading = tuple[str, str, str]  # what, by, value
+
+
+class Truth(Frames, Protocol):
+    """A video that knows how far a label is from right; ``RenderedVideo`` and ``PosedVideo`` do."""
+
+    def errors(self, label: PairLabel, /) -> NDArray[np.float64]:
+        """(N,) pixels, NaN where it cannot tell."""
+        ...
+
+    def visible(self, frame0: int, frame1: int, /) -> NDArray[np.bool_]:
+        """(C,) bool, the cells of frame0 that frame1 sees; (0,) where it cannot tell."""
+        ...
 
 
 @dataclass
@@ -51,13 +65,13 @@ class Audit:
 
     tallies: defaultdict[Heading, Tally] = field(default_factory=lambda: defaultdict(Tally))
 
-    def direct(self, video: RenderedVideo, sources: Sequence[Source], skips: Sequence[float]) -> None:
+    def direct(self, video: Truth, sources: Sequence[Source], skips: Sequence[float]) -> None:
         """Add direct labels, by teacher and skip; ``skips`` (seconds) has one entry a source."""
         for source, skip in zip(sources, skips, strict=True):
             for label in source.labels:
                 self._add(video, label, [("direct", source.teacher, f"{skip:.2f} s")])
 
-    def propagated(self, video: RenderedVideo, labels: Sequence[PairLabel], name: str = "propagated") -> None:
+    def propagated(self, video: Truth, labels: Sequence[PairLabel], name: str = "propagated") -> None:
         """Add propagated labels: all of them, by overlap, by hops and by votes."""
         for label in labels:
             overlap = f"{np.floor(label.overlap * 5) / 5:.1f}"
@@ -77,9 +91,9 @@ class Audit:
             found.append({"what": what, "by": by, "value": value, **shown})
         return found
 
-    def _add(self, video: RenderedVideo, label: PairLabel, headings: Sequence[Heading]) -> NDArray[np.float64]:
-        off = errors(video, label)
-        seen = visible_cells(video, label.frame0, label.frame1)
+    def _add(self, video: Truth, label: PairLabel, headings: Sequence[Heading]) -> NDArray[np.float64]:
+        off = video.errors(label)
+        seen = video.visible(label.frame0, label.frame1)
         cells = cells_of(label.points0, video.size)
         hit, right = (np.isin(np.flatnonzero(seen), cells[chosen]).sum() for chosen in (off >= 0, off <= RIGHT))
         for heading in headings:

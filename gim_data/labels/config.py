@@ -1,6 +1,8 @@
 """Parameters of labelling."""
 
-from pydantic import Field
+from typing import Any
+
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
 from gim_data.stage import Section
 
@@ -14,6 +16,14 @@ class OverlayConfig(Section):
     share: float = Field(0.8, gt=0, le=1, description="static share of a cell's matches that makes it an overlay")
     presence: float = Field(0.2, gt=0, le=1, description="share of the moving pairs that must show it static")
     min_pairs: int = Field(6, ge=1, description="fewer moving pairs than this tell nothing: no overlay then")
+
+
+class ZoomConfig(Section):
+    """The second pass: the region that the first pass saw in both frames, magnified (GIM.md 1.5)."""
+
+    least: float = Field(
+        1.2, ge=1, description="no second look at a pair of which neither view would be magnified this much"
+    )
 
 
 class LabelsConfig(Section):
@@ -42,3 +52,10 @@ class LabelsConfig(Section):
         default_factory=lambda: OverlayConfig.model_validate({}), description="the static-overlay rule"
     )
     device: str = Field("cpu", description="torch device of the learned teachers")
+    zoom: ZoomConfig | None = Field(None, description="the second, zoomed pass; none where empty")
+
+    @model_serializer(mode="wrap")
+    def _as_before(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Without the second pass say nothing of it: labels made before there was one stay current."""
+        values: dict[str, Any] = handler(self)
+        return {name: value for name, value in values.items() if name != "zoom" or value is not None}

@@ -98,7 +98,7 @@ def label_video(
     overlay = overlay_mask((found[pair] for group in groups for pair in group), frames.size, config.overlay)
     sets = []
     for skip, group in zip(config.skips, groups, strict=True):
-        judged = [_judge(pair, found[pair], overlay, config) for pair in group]
+        judged = [judge(pair, found[pair], overlay, config) for pair in group]
         sets.append(LabelSet(skip, [j[0] for j in judged], [j[1] for j in judged], [found[p] for p in group]))
     return VideoLabels(sets, overlay)
 
@@ -118,8 +118,7 @@ def _match_all(
             yield (a, b), matcher.match(frames.image(a), frames.image(b), mask, mask)
             progress.advance()
         return
-    cap = config.keypoints_of.get(matcher.name, config.keypoints)
-    window = _FeatureWindow(frames, matcher, cap, mask, reach(groups) + config.batch)
+    window = _FeatureWindow(frames, matcher, cap_of(matcher, config), mask, reach(groups) + config.batch)
     for start in range(0, len(ordered), config.batch):
         batch = ordered[start : start + config.batch]
         results = matcher.match_features([(window.at(a), window.at(b)) for a, b in batch])
@@ -144,6 +143,11 @@ class _FeatureWindow:
         return self._held[index]
 
 
+def cap_of(matcher: Matcher, config: LabelsConfig) -> int:
+    """How many keypoints of a frame this teacher may keep."""
+    return config.keypoints_of.get(matcher.name, config.keypoints)
+
+
 def strongest(features: Features, keypoints: int) -> Features:
     """The ``keypoints`` features with the highest scores, in their old order."""
     if len(features) <= keypoints:
@@ -159,7 +163,7 @@ def strongest(features: Features, keypoints: int) -> Features:
     )
 
 
-def _judge(pair: Pair, matches: Matches, overlay: NDArray[np.bool_], config: LabelsConfig) -> tuple[PairLabel, Note]:
+def judge(pair: Pair, matches: Matches, overlay: NDArray[np.bool_], config: LabelsConfig) -> tuple[PairLabel, Note]:
     """The pair's label after the overlay rule and the epipolar fit, and how it ended."""
     raw = len(matches)
     kept = matches.select(in_frame(matches.keypoints0, matches.size0) & in_frame(matches.keypoints1, matches.size1))

@@ -83,6 +83,50 @@ def fit_two_view(
     return Fit(epipolar.inliers, "fundamental", matrix=epipolar.matrix)
 
 
+def fit_sampled(
+    points0: Floats, points1: Floats, *, sample: int, threshold: float, confidence: float = 0.999999, iterations: int
+) -> Fit:
+    """``fit_two_view`` to ``sample`` correspondences, evenly chosen from all, and the verdict of its model on the rest.
+
+    A thousand correspondences fix a geometry as well as six thousand do, at a fifth of the cost.
+
+    Args:
+        points0, points1: (N, 2) float32 pixels.
+        sample: how many the model is fitted to.
+        threshold, confidence, iterations: as in ``fit_two_view``.
+    """
+    settings: dict[str, Any] = {"threshold": threshold, "confidence": confidence, "iterations": iterations}
+    if len(points0) <= sample:
+        return fit_two_view(points0, points1, **settings)
+    few = np.linspace(0, len(points0) - 1, sample).astype(int)
+    fit = fit_two_view(points0[few], points1[few], **settings)
+    if fit.matrix is None:
+        return Fit(np.zeros(len(points0), bool), fit.model, fit.reason)
+    residual = (
+        homography_px(fit.matrix, points0, points1)
+        if fit.model == "homography"
+        else sampson_px(fit.matrix, points0, points1)
+    )
+    return Fit(residual <= (2 * threshold if fit.model == "homography" else threshold), fit.model, matrix=fit.matrix)
+
+
+def sampson_px(F: NDArray[np.float64], points0: Floats, points1: Floats) -> NDArray[np.float64]:
+    """(N,) first-order distance, pixels, of (N, 2) correspondences from agreeing with a fundamental matrix."""
+    first, second = _homogeneous(points0), _homogeneous(points1)
+    line1, line0 = first @ F.T, second @ F
+    across = np.einsum("ij,ij->i", second, line1)
+    slope = (line1[:, :2] ** 2).sum(axis=1) + (line0[:, :2] ** 2).sum(axis=1)
+    return np.asarray(np.abs(across) / np.sqrt(np.maximum(slope, 1e-300)))
+
+
+def homography_px(H: NDArray[np.float64], points0: Floats, points1: Floats) -> NDArray[np.float64]:
+    """(N,) pixels between (N, 2) ``points1`` and where ``H`` takes ``points0``; infinite for a point on the horizon."""
+    moved = _homogeneous(points0) @ H.T
+    with np.errstate(divide="ignore", invalid="ignore"):
+        gap = np.linalg.norm(moved[:, :2] / moved[:, 2:] - points1, axis=1)
+    return np.asarray(np.nan_to_num(gap, nan=np.inf, posinf=np.inf))
+
+
 def fit_fundamental(
     points0: Floats, points1: Floats, *, threshold: float, confidence: float = 0.999999, iterations: int = 10_000
 ) -> Model | None:
@@ -109,6 +153,10 @@ def _model(matrix: NDArray[np.float64] | None, mask: NDArray[np.uint8] | None) -
     if matrix is None or mask is None or matrix.shape != (3, 3) or not np.any(mask):
         return None
     return Model(np.asarray(matrix, np.float64), np.asarray(mask).ravel() > 0)
+
+
+def _homogeneous(points: Floats) -> NDArray[np.float64]:
+    return np.column_stack([points.astype(np.float64), np.ones(len(points))])
 
 
 def _may_be_planar(points0: Floats, points1: Floats, epipolar: Model, settings: dict[str, Any]) -> bool:

@@ -46,6 +46,14 @@ class RenderedVideo:
         """One frame."""
         return self.views[index].image
 
+    def errors(self, label: PairLabel) -> NDArray[np.float64]:
+        """(N,) see the function of this name."""
+        return errors(self, label)
+
+    def visible(self, frame0: int, frame1: int) -> NDArray[np.bool_]:
+        """(C,) see ``visible_cells``."""
+        return visible_cells(self, frame0, frame1)
+
 
 def rendered(spec: str, *, seconds: float, interval: float) -> RenderedVideo:
     """Render the frames that labelling would sample.

@@ -23,7 +23,9 @@ class PropagationConfig(Section):
     min_support: int = Field(
         2, ge=1, description="links (teachers x routes) that must agree on the last step of a track with hops"
     )
-    cycle_px: float = Field(1.5, gt=0, description="routes that agree must end this close to each other, pixels")
+    cycle_px: float = Field(
+        1.5, gt=0, description="branches of a track that come farther apart than this cut it at the fork"
+    )
     max_hops: int = Field(40, ge=0, le=250, description="longest chain of links after the first")
     overlap_bins: tuple[float, ...] = Field(
         (0.1, 0.3, 0.5, 0.7, 0.9, 1.0),
@@ -33,5 +35,8 @@ class PropagationConfig(Section):
     min_matches: int = Field(64, ge=8, description="fewer correspondences reject a pair (GIM.md 2.4)")
     epipolar_px: float = Field(
         0.75, gt=0, description="MAGSAC threshold of the final check, pixels of the stored frames (GIM.md 2.4: 1.0)"
+    )
+    fit_points: int = Field(
+        1024, ge=64, description="correspondences, evenly chosen, that the final check is fitted to"
     )
     fit_iterations: int = Field(1000, ge=1, description="most iterations of the final check (GIM.md 2.4)")

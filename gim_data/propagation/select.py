@@ -8,10 +8,11 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from gim_data.labels.robust import fit_two_view
-from gim_data.propagation.chain import Arrival
+from gim_data.labels.robust import fit_sampled
 from gim_data.propagation.config import PropagationConfig
 from gim_data.propagation.graph import MatchGraph, Source
+from gim_data.propagation.meet import Arrival, walk_back
+from gim_data.propagation.tracks import Tracks
 from gim_data.types import PairLabel
 
 TRIES = 3
@@ -54,35 +55,42 @@ def farthest_per_bin(arrivals: Iterable[Arrival], edges: Sequence[float]) -> lis
     return sorted(map(list, kept.values()), key=lambda group: (group[0].frame0, group[0].frame1))
 
 
-def check(group: Sequence[Arrival], graph: MatchGraph, config: PropagationConfig) -> tuple[PairLabel, PairLabel] | None:
+def check(
+    group: Sequence[Arrival], graph: MatchGraph, tracks: Tracks, config: PropagationConfig
+) -> tuple[PairLabel, PairLabel] | None:
     """The final geometric check (GIM.md 2.4) of a start frame's partners in one bin.
 
     Returns:
         The first pair that passes, as propagated and as one two-view geometry explains it; None where none does.
     """
     for arrival in group:
-        label = _label(arrival, graph)
+        label = _label(arrival, graph, tracks, config.max_hops)
         checked = _inliers(label, config)
         if checked is not None:
             return label, checked
     return None
 
 
-def _label(arrival: Arrival, graph: MatchGraph) -> PairLabel:
-    return PairLabel(
-        frame0=arrival.frame0,
-        frame1=arrival.frame1,
-        points0=graph.positions[arrival.frame0][arrival.origin],
-        points1=arrival.places,
-        confidence=arrival.confidence,
-        hops=arrival.hops,
-        votes=arrival.votes,
-        overlap=arrival.overlap,
+def _label(arrival: Arrival, graph: MatchGraph, tracks: Tracks, max_hops: int) -> PairLabel:
+    """The pair with its evidence, tracks of more than ``max_hops`` left out."""
+    ways = walk_back(tracks, arrival)
+    near = ways.links <= max_hops + 1
+    points0, points1 = (
+        graph.positions[frame][nodes[near] - tracks.begin[frame]]
+        for frame, nodes in ((arrival.frame0, arrival.node0), (arrival.frame1, arrival.node1))
     )
+    evidence = ways.confidence[near], (ways.links[near] - 1).astype(np.uint8), ways.votes[near]
+    return PairLabel(arrival.frame0, arrival.frame1, points0, points1, *evidence, arrival.overlap)
 
 
 def _inliers(label: PairLabel, config: PropagationConfig) -> PairLabel | None:
-    fit = fit_two_view(label.points0, label.points1, threshold=config.epipolar_px, iterations=config.fit_iterations)
+    fit = fit_sampled(
+        label.points0,
+        label.points1,
+        sample=config.fit_points,
+        threshold=config.epipolar_px,
+        iterations=config.fit_iterations,
+    )
     return subset(label, fit.inliers) if fit.inliers.sum() >= config.min_matches else None
 
 

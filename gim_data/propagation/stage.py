@@ -10,11 +10,12 @@ import numpy as np
 from gim_data.errors import BadInput, GimError
 from gim_data.labels.store import LabelMeta, LabelStore, write_labels
 from gim_data.plotting import colour_by, draw_matches, save_picture, stack
-from gim_data.propagation.chain import ChainRules, propagate
 from gim_data.propagation.config import PropagationConfig
 from gim_data.propagation.graph import Source, build_graph
 from gim_data.propagation.link import make_link
+from gim_data.propagation.meet import MeetRules, meetings
 from gim_data.propagation.select import Selection, check, confident, farthest_per_bin
+from gim_data.propagation.tracks import follow
 from gim_data.stage import Job, Progress, Summary
 from gim_data.types import PairLabel, Size
 from gim_data.video.framestore import FrameStore
@@ -76,19 +77,14 @@ def propagate_video(
     link = make_link(config)
     trusted = [confident(source, config.min_confidence.get(source.teacher, 0.0)) for source in sources]
     graph = build_graph(trusted, link, frames=frames, size=size, quorum=config.quorum, min_direct=config.min_direct)
-    rules = ChainRules(
-        max_links=config.max_hops + 1,
-        min_support=config.min_support,
-        cycle_px=config.cycle_px,
-        min_matches=config.min_matches,
-        min_overlap=config.overlap_bins[0],
-    )
-    chosen = farthest_per_bin(propagate(graph, link, rules), config.overlap_bins)
+    tracks = follow(graph, cycle_px=config.cycle_px)
+    rules = MeetRules(config.min_support, config.min_matches, config.overlap_bins[0])
+    chosen = farthest_per_bin(meetings(graph, tracks, rules), config.overlap_bins)
     selection = Selection()
     progress.start("checking propagated pairs", len(chosen))
     for group in chosen:
         progress.advance()
-        passed = check(group, graph, config)
+        passed = check(group, graph, tracks, config)
         if passed is None:
             selection.rejected += 1
         else:

@@ -31,6 +31,9 @@ Pairs = Annotated[int, typer.Option(min=1, help="Pairs to show of each label fil
 Yes = Annotated[bool, typer.Option("--yes", help="Delete; without it, only tell what would go.")]
 AsJson = Annotated[bool, typer.Option("--json", help="As JSON.")]
 Worlds = Annotated[list[str] | None, typer.Option("--world", help="A synthetic video (repeatable): street?seed=1.")]
+Posed = Annotated[
+    list[Path] | None, typer.Option(help="Instead: a folder of images with cameras (repeatable).", exists=True)
+]
 Teachers = Annotated[list[str] | None, typer.Option("--teacher", help="A teacher (repeatable); default: all of them.")]
 Seconds = Annotated[float, typer.Option(min=1, help="Seconds of each world.")]
 Interval = Annotated[float, typer.Option(min=0.01, help="Seconds between frames.")]
@@ -125,29 +128,35 @@ def prune(context: typer.Context, yes: Yes = False) -> None:
 def audit(
     context: typer.Context,
     world: Worlds = None,
+    posed: Posed = None,
     teacher: Teachers = None,
     seconds: Seconds = 8.0,
     interval: Interval = 1 / 3,
     as_json: AsJson = False,
 ) -> None:
-    """Measure teachers and propagation on synthetic worlds, where the truth is exact.
+    """Measure teachers and propagation on synthetic worlds, where the truth is exact, or on posed sequences.
 
-    Precision at 1, 3 and 5 px; recall and coverage over the cells that both frames see.
+    Precision at 1, 3 and 5 px; recall and coverage over the cells that both frames see. On a posed sequence the
+    distance is that from the true epipolar line, and there is neither recall nor coverage.
 
     \b
     Examples:
       gim labels audit --world 'street?seed=1' --teacher rootsift
+      gim labels audit --posed sequences/kitti07 --teacher rootsift
       gim labels audit --json > audit.json
     """  # noqa: D301
     from gim_data.params import read_params
-    from gim_models.audit import WORLDS, audit_worlds
+    from gim_models.audit import WORLDS, audit_posed, audit_worlds
     from orchestration.graph import SECTIONS
 
     params = read_params(root_of(context), SECTIONS)
     config = params["labels"].model_copy(update={"teachers": tuple(teacher)} if teacher else {})
     rules = {"propagated": params["propagation"]}
     with reporting(err) as progress:
-        rows = audit_worlds(world or WORLDS, config, rules, seconds=seconds, interval=interval, progress=progress)
+        if posed:
+            rows = audit_posed(posed, config, rules, seconds=seconds, interval=interval, progress=progress)
+        else:
+            rows = audit_worlds(world or WORLDS, config, rules, seconds=seconds, interval=interval, progress=progress)
     if as_json:
         typer.echo(json.dumps(rows, indent=1))
         return

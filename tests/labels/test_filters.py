@@ -7,7 +7,7 @@ from gim_data.labels.config import OverlayConfig
 from gim_data.labels.coverage import cell_of, grid_size, overlap_of
 from gim_data.labels.overlay import is_static, on_overlay, overlay_mask
 from gim_data.labels.pairs import skip_pairs
-from gim_data.labels.robust import fit_two_view
+from gim_data.labels.robust import fit_sampled, fit_two_view, homography_px, sampson_px
 from gim_data.types import Matches
 
 SIZE = (640, 360)
@@ -127,6 +127,27 @@ def test_too_few_points_are_a_reason_not_an_exception(n):
     fit = fit_two_view(points, points, threshold=0.5)
     assert fit.model == "none"
     assert str(n) in fit.reason
+
+
+@pytest.mark.parametrize("travel", [(0.3, 0, 0.5), (0, 0, 0)])
+def test_a_sample_decides_as_all_do(travel):
+    rng, wrong = np.random.default_rng(0), 700
+    points0, points1 = two_views(rng, 3000, travel, noise=0.1)
+    points1[:wrong] += rng.normal(0, 20, (wrong, 2)).astype(np.float32)
+    whole = fit_two_view(points0, points1, threshold=0.5)
+    part = fit_sampled(points0, points1, sample=500, threshold=0.5, iterations=10_000)
+    assert part.model == whole.model
+    assert np.mean(part.inliers == whole.inliers) > 0.95
+    assert part.inliers[:wrong].mean() < 0.1
+
+
+def test_distances_from_a_model_are_pixels():
+    line = np.array([[0, 0, 0], [0, 0, -1], [0, 1, 0]], np.float64)  # pure sideways motion: rows keep their y
+    here = np.array([[10, 20], [300, 40]], np.float32)
+    np.testing.assert_allclose(sampson_px(line, here, here + np.array([50, 3])), 3 / np.sqrt(2), rtol=1e-6)
+    np.testing.assert_allclose(homography_px(np.eye(3), here, here + np.array([3, 4])), 5, rtol=1e-6)
+    horizon = np.array([[1, 0, 0], [0, 1, 0], [1, 0, -10]], np.float64)
+    assert homography_px(horizon, here, here)[0] == np.inf
 
 
 def test_identical_points_do_not_crash():

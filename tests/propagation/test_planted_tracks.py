@@ -28,7 +28,7 @@ def test_tracks_are_followed_to_the_far_end_and_are_right():
     for found in labels:
         assert truth_error(tracks, found).max() < 0.01
         assert found.frame0 < found.frame1
-        assert found.hops.max() < found.frame1 - found.frame0
+        assert found.hops.max() <= found.frame1 - found.frame0  # a way may lead through an earlier frame
 
 
 def test_recall_of_a_perfect_teacher_is_complete():
@@ -93,7 +93,7 @@ def test_the_radius_keeps_what_cells_lose_to_the_grid():
         count[link] = sum(map(len, labels))
         error[link] = np.mean(np.concatenate([truth_error(tracks, found) for found in labels]))
     assert count["radius"] > 1.03 * count["cell"]
-    assert error["radius"] < 0.3
+    assert error["radius"] < 0.15
 
 
 def test_wrong_matches_are_outvoted_by_other_routes():
@@ -158,13 +158,15 @@ def test_labels_of_another_video_are_refused():
         propagated(sources(rng, tracks, seen), 4)
 
 
-def test_links_must_lie_between_their_frames():
+def test_matches_must_lie_between_their_frames():
     rng = np.random.default_rng(13)
     tracks, seen = planted(rng, frames=4)
     link = RadiusLink(0.75)
     graph = build_graph(sources(rng, tracks, seen), link, frames=4, size=SIZE, quorum=1, min_direct=1)
     with pytest.raises(AssertionError, match="another frame"):
-        MatchGraph(graph.positions, {(0, 3): graph.links[0, 1]}, SIZE)
+        MatchGraph([*graph.positions[:3], graph.positions[3][:1]], graph.into, SIZE)
+    with pytest.raises(AssertionError, match="forward in time"):
+        MatchGraph(graph.positions, graph.into[::-1], SIZE)
 
 
 @pytest.mark.parametrize("made", [[], [Source("a", [])]])
