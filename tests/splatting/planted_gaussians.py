@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+from scipy.spatial.transform import Rotation
 
+from gim_data.bench.checks import save_image
 from gim_models.downstream.splatting.camera import PinholeCamera
 from gim_models.downstream.splatting.gaussians import SH_C0, Gaussians
 from gim_models.downstream.splatting.orbit import look_at
+from gim_models.downstream.splatting.render import render
+from gim_models.downstream.splatting.scene import SceneView, SplatScene
 
 
 def camera_at(T_w2c=None, size=(41, 31), focal=40.0, dtype=torch.float32, near=0.01):
@@ -47,3 +51,49 @@ def ring(count, radius=3.0, height=0.4):
     angles = np.linspace(0, 2 * np.pi, count, endpoint=False)
     eyes = np.stack([radius * np.cos(angles), height * np.sin(3 * angles), radius * np.sin(angles)], axis=1)
     return np.stack([look_at(eye, np.zeros(3), np.array([0, 1.0, 0])) for eye in eyes])
+
+
+def blobs():
+    """Six opaque balls of six colours around the origin."""
+    means = [[0.6, 0, 0], [-0.6, 0.1, 0], [0, 0.5, 0.1], [0, -0.5, 0], [0.1, 0, 0.6], [0, 0.1, -0.6]]
+    colours = [[0.9, 0.1, 0.1], [0.1, 0.8, 0.2], [0.2, 0.3, 0.9], [0.9, 0.8, 0.1], [0.8, 0.2, 0.8], [0.1, 0.8, 0.8]]
+    return gaussians_of(means, [0.15] * 6, [0.95] * 6, colours)
+
+
+def photographs(gaussians, poses, size=(40, 30), focal=36.0):
+    """What each pose sees of the gaussians, as views named 00.png, 01.png..."""
+    views = []
+    for row, pose in enumerate(poses):
+        camera = camera_at(pose, size, focal)
+        image = render(gaussians, camera, torch.zeros(3)).image.clamp(0, 1)
+        views.append(SceneView(f"{row:02d}.png", image, torch.ones(*image.shape[:2], 1), camera))
+    return views
+
+
+def scene_of(gaussians, points, colours, count=9):
+    """A scene with exact cameras on a ring, whose first photograph is held out, and the given points."""
+    views = photographs(gaussians, ring(count))
+    return SplatScene(views[1:], views[:1], [], points, colours, 6.0)
+
+
+def write_model(folder, views, points, colours):
+    """The views as a COLMAP model in text beside their images: what any program could have written."""
+    (folder / "images").mkdir(parents=True)
+    sparse = folder / "sparse" / "0"
+    sparse.mkdir(parents=True)
+    cameras, images = [], []
+    for row, view in enumerate(views, 1):
+        save_image(folder / "images" / view.name, (view.image.numpy() * 255).round().astype(np.uint8))
+        K, (width, height) = view.camera.K.numpy(), view.camera.size
+        cameras.append(f"{row} PINHOLE {width} {height} {K[0, 0]} {K[1, 1]} {K[0, 2] + 0.5} {K[1, 2] + 0.5}")
+        T = view.camera.T_w2c.double().numpy()
+        x, y, z, w = Rotation.from_matrix(T[:3, :3]).as_quat()
+        images.append(f"{row} {w} {x} {y} {z} {' '.join(map(str, T[:3, 3]))} {row} {view.name}\n")
+    (sparse / "cameras.txt").write_text("\n".join(cameras) + "\n")
+    (sparse / "images.txt").write_text("\n".join(images) + "\n")
+    lines = [
+        f"{i} {' '.join(map(str, p))} {' '.join(map(str, c))} 0.5 1 0 2 0"
+        for i, (p, c) in enumerate(zip(points, colours, strict=True), 1)
+    ]
+    (sparse / "points3D.txt").write_text("\n".join(lines) + "\n")
+    return folder

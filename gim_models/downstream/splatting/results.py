@@ -93,7 +93,8 @@ def splat(
         title: of the bar.
 
     Raises:
-        GimError, BadInput: see ``open_renderer`` and ``initial``.
+        GimError: see ``open_renderer``.
+        BadInput: see ``initial``.
     """
     draw = open_renderer(renderer, device)
     trained = train(scene, options, draw, out / CHECKPOINT, progress, device=device, title=title)

@@ -29,7 +29,6 @@ from gim_models.downstream.splatting.scene import SceneView, SplatScene
 
 VERSION = 1
 INITS = ("model", "random")
-_CHECKPOINT_EVERY = 100
 _JUDGED = 5  # times in a training that held-out pictures are scored, for the curve
 
 
@@ -71,8 +70,12 @@ class TrainOptions:
         count: gaussians to start from, at most; of a map with more points a random choice.
         dissimilarity: weight of 1 - SSIM; the rest is L1.
         seed: of every random choice.
+        keep_every: steps between two checkpoints.
         density: when gaussians are added and removed.
         rates: of Adam.
+
+    Raises:
+        GimError: no such way to start.
     """
 
     init: str = "model"
@@ -80,8 +83,15 @@ class TrainOptions:
     count: int = 3000
     dissimilarity: float = 0.2
     seed: int = 0
+    keep_every: int = 100
     density: DensityRule = field(default_factory=DensityRule)
     rates: Rates = field(default_factory=Rates)
+
+    def __post_init__(self) -> None:
+        if self.init not in INITS and not self.init.endswith(".ply"):
+            raise GimError(
+                f"--init {self.init!r} is no way to start", f"use one of {', '.join(INITS)}, or a .ply of splats"
+            )
 
 
 @dataclass(frozen=True)
@@ -103,7 +113,6 @@ def initial(scene: SplatScene, options: TrainOptions) -> Gaussians:
     """The gaussians that training starts from.
 
     Raises:
-        GimError: no such way to start.
         BadInput: too few points, or a file that holds no splats.
     """
     if options.init == "model":
@@ -111,9 +120,7 @@ def initial(scene: SplatScene, options: TrainOptions) -> Gaussians:
         return from_points(scene.points[rows], scene.colours[rows], scene.extent)
     if options.init == "random":
         return at_random(*scene.box(), options.count, scene.extent, options.seed)
-    if options.init.endswith(".ply"):
-        return read_ply(Path(options.init))
-    raise GimError(f"--init {options.init!r} is no way to start", f"use one of {', '.join(INITS)}, or a .ply of splats")
+    return read_ply(Path(options.init))
 
 
 def train(
@@ -138,7 +145,7 @@ def train(
         title: of the bar.
 
     Raises:
-        GimError, BadInput: see ``initial``.
+        BadInput: see ``initial``.
     """
     began = initial(scene, options)
     rates = options.rates.of(scene.extent)
@@ -153,7 +160,7 @@ def train(
     while state.step < options.steps:
         _step(state, scene, options, renderer, background)
         progress.advance(1, f"{len(state.gaussians)} gaussians")
-        if state.step % _CHECKPOINT_EVERY == 0 or state.step == options.steps:
+        if state.step % options.keep_every == 0 or state.step == options.steps:
             states.save(checkpoint, state, digest)
     return Trained(state.gaussians.select(torch.arange(len(state.gaussians))), state.seconds, state.history)
 
