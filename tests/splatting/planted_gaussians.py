@@ -77,23 +77,24 @@ def scene_of(gaussians, points, colours, count=9):
 
 
 def write_model(folder, views, points, colours):
-    """The views as a COLMAP model in text beside their images: what any program could have written."""
+    """The views as a COLMAP model in text beside their images, each point seen by the first two."""
     (folder / "images").mkdir(parents=True)
     sparse = folder / "sparse" / "0"
     sparse.mkdir(parents=True)
     cameras, images = [], []
+    seen = " ".join(f"1 1 {i}" for i in range(1, len(points) + 1))
     for row, view in enumerate(views, 1):
         save_image(folder / "images" / view.name, (view.image.numpy() * 255).round().astype(np.uint8))
         K, (width, height) = view.camera.K.numpy(), view.camera.size
         cameras.append(f"{row} PINHOLE {width} {height} {K[0, 0]} {K[1, 1]} {K[0, 2] + 0.5} {K[1, 2] + 0.5}")
         T = view.camera.T_w2c.double().numpy()
         x, y, z, w = Rotation.from_matrix(T[:3, :3]).as_quat()
-        images.append(f"{row} {w} {x} {y} {z} {' '.join(map(str, T[:3, 3]))} {row} {view.name}\n")
-    (sparse / "cameras.txt").write_text("\n".join(cameras) + "\n")
-    (sparse / "images.txt").write_text("\n".join(images) + "\n")
+        at = " ".join(map(str, T[:3, 3]))
+        images.append(f"{row} {w} {x} {y} {z} {at} {row} {view.name}\n{seen if row <= 2 else ''}")
     lines = [
-        f"{i} {' '.join(map(str, p))} {' '.join(map(str, c))} 0.5 1 0 2 0"
+        f"{i} {' '.join(map(str, p))} {' '.join(map(str, c))} 0.5 1 {i - 1} 2 {i - 1}"
         for i, (p, c) in enumerate(zip(points, colours, strict=True), 1)
     ]
-    (sparse / "points3D.txt").write_text("\n".join(lines) + "\n")
+    for name, text in (("cameras", cameras), ("images", images), ("points3D", lines)):
+        (sparse / f"{name}.txt").write_text("\n".join(text) + "\n")
     return folder

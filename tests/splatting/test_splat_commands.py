@@ -1,7 +1,6 @@
 """``gim splat`` and ``gim bench splat`` from the shell: what they write, and what they say about wrong input."""
 
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,10 +8,10 @@ from mapping.planted_scene import Scene
 from planted_gaussians import blobs, photographs, ring, write_model
 
 from gim_models import registry
+from gim_models.downstream.splatting import sources
 from gim_models.downstream.splatting.ply import read_ply
 from orchestration.cli import main
 
-REAL = Path(__file__).resolve().parents[3] / "shared" / "data" / "multiview" / "fox"
 QUICK = ("--side", 40, "--steps", 12, "--count", 30, "--orbit", 3, "--device", "cpu", "--threads", 1)
 
 
@@ -99,22 +98,22 @@ def test_wrong_sources(gim, tmp_path):
         (tmp_path / "nowhere", "does not exist"),
         (one, "two or more readable images"),
         ("synthetic:moon", "moon"),
-        (Scene().write(tmp_path / "two", rows=[0, 1]), "picture(s) to learn from"),
+        (Scene().write(tmp_path / "two", rows=[0, 1]), "planted made no map of"),
     ):
         code, _, problem = gim("splat", source, *out)
         assert code == 1, source
         assert told in problem.replace("\n", " "), source
 
 
-@pytest.mark.slow
-def test_a_world_from_its_exact_map_beats_random(gim, tmp_path):
-    """The built-in world, learned from exact points and from none, with exact cameras both times."""
-    psnr = {}
-    world = "synthetic:objects?width=96&height=72&seconds=20"
-    for init in ("model", "random"):
-        out = tmp_path / init
-        words = ("--steps", 150, "--side", 96, "--count", 1500, "--orbit", 0, "--device", "cpu")
-        code, _, problem = gim("splat", world, "--out", out, "--init", init, *words)
-        assert code == 0, problem
-        psnr[init] = json.loads((out / "metrics.json").read_text())["psnr"]
-    assert psnr["model"] > psnr["random"] + 1
+def test_a_matcher_given_twice(gim, tmp_path):
+    words = ("-m", "planted", "-m", "planted", "--out", tmp_path / "out", *QUICK)
+    code, _, problem = gim("bench", "splat", Scene().write(tmp_path / "in"), *words)
+    assert code == 1
+    assert "two matchers have one name: planted, planted" in problem
+
+
+def test_a_built_in_world(gim, tmp_path, monkeypatch):
+    monkeypatch.setattr(sources, "WORLD_VIEWS", 9)
+    code, told, problem = gim("splat", "synthetic:objects?width=80&height=64", "--out", tmp_path, *QUICK)
+    assert code == 0, problem
+    assert "(2 images; learned from" in told

@@ -45,7 +45,11 @@ def test_the_nearer_of_two_hides_the_other_in_whichever_order_they_are_listed(be
 
 def test_nothing_in_view_leaves_the_background():
     behind = gaussians_of([[0, 0, -2.0], [0, 0, 0.005]], [0.1, 0.001], [0.9, 0.9], [[1.0, 1, 1]] * 2)
+    behind.means.requires_grad_()
     rendering = render(behind, camera_at(), torch.tensor([0.1, 0.2, 0.3]))
+    rendering.image.sum().backward()
+    assert not behind.means.grad.any()
+    assert rendering.pulls().shape == (0,)
     torch.testing.assert_close(rendering.image, torch.tensor([0.1, 0.2, 0.3]).expand(31, 41, 3))
     assert len(rendering.rows) == 0
 

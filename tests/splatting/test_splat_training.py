@@ -12,7 +12,9 @@ from gim_models.downstream.splatting.density import DensityRule, next_generation
 from gim_models.downstream.splatting.gaussians import at_random, from_points
 from gim_models.downstream.splatting.ply import write_ply
 from gim_models.downstream.splatting.render import open_renderer, render
+from gim_models.downstream.splatting.scene import make_scene
 from gim_models.downstream.splatting.train import Rates, TrainOptions, train
+from gim_models.downstream.splatting.world import write_world
 
 NO_ROUNDS = DensityRule(until=0)
 
@@ -49,6 +51,18 @@ def test_planted_gaussians_are_found_again(tmp_path):
     assert found.history[-1][2] > 0.95
     assert (truth.means - found.gaussians.means).norm(dim=1).max() < 0.03
     assert (found.gaussians.colours - truth.colours).abs().max() < 0.15
+
+
+@pytest.mark.slow
+def test_exact_points_of_a_world_beat_random_ones(tmp_path):
+    """A built-in world with exact cameras, learned from points on its surfaces and from points anywhere."""
+    world = write_world("synthetic:objects?width=80&height=64&seconds=20", tmp_path, 17, Silent())
+    scene = make_scene(world, tmp_path, list(world.views), 80, Silent())
+    psnr = {}
+    for init in ("model", "random"):
+        options = TrainOptions(init, steps=100, count=600, density=NO_ROUNDS)
+        psnr[init] = train(scene, options, render, tmp_path / f"{init}.safetensors", Silent()).history[-1][1]
+    assert psnr["model"] > psnr["random"] + 0.5
 
 
 def test_a_killed_training_ends_where_an_unbroken_one_ends(tmp_path):

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from gim_data.errors import BadInput
+from gim_data.errors import BadInput, GimError
 from gim_data.files import digest_of, fingerprint, read_json, write_json
 from gim_data.stage import Progress
 from gim_data.types import Matcher
@@ -73,8 +73,12 @@ def compare(source: str, out: Path, contest: Contest, progress: Progress) -> lis
         progress: where to report.
 
     Raises:
+        GimError: two matchers of one name.
         BadInput: nothing usable is there, or not one map could be made.
     """
+    names = [matcher.name for _, matcher in contest.matchers]
+    if len(set(names)) < len(names):
+        raise GimError(f"two matchers have one name: {', '.join(names)}", "give each once, from folders of other names")
     scenes: dict[str, SplatScene | str] = {}
     images = Path(source)
     if source.startswith(PREFIX):
