@@ -32,11 +32,25 @@ class Pairs:
 
     Attributes:
         splats: (M,) rows of the splats.
-        pixels: (M,) ``y * width + x``.
+        pixels: (M,) of the band, row by row.
     """
 
     splats: Tensor
     pixels: Tensor
+
+
+@dataclass(frozen=True)
+class Band:
+    """Rows of a picture of ``width`` pixels from ``top`` up to, not including, ``bottom``."""
+
+    width: int
+    top: int
+    bottom: int
+
+    @property
+    def count(self) -> int:
+        """Pixels."""
+        return self.width * (self.bottom - self.top)
 
 
 @dataclass(frozen=True)
@@ -68,16 +82,14 @@ def rasterize(splats: Splats, size: Size, background: Tensor, *, most_pairs: int
     """
     width, height = size
     spans = row_spans(splats, size)
-    bands = _bands(spans, height, most_pairs)
-    values = (splats.means, splats.conics, splats.opacities, splats.colours, background)
-    drawn = []
-    for top, bottom in bands:
-        pairs = pixel_pairs(spans, width, top, bottom)
-        shape = pairs.splats, pairs.pixels, width, top, bottom
-        if len(bands) == 1:
-            drawn.append(_composite(*values, *shape))
-        else:
-            drawn.append(checkpoint(_composite, *values, *shape, use_reentrant=False))
+    bands = [Band(width, top, bottom) for top, bottom in _cuts(spans, height, most_pairs)]
+    if len(bands) == 1:
+        drawn = [_composite(splats, background, pixel_pairs(spans, bands[0]), bands[0])]
+    else:
+        drawn = [
+            checkpoint(_composite, splats, background, pixel_pairs(spans, band), band, use_reentrant=False)
+            for band in bands
+        ]
     return torch.cat(drawn).view(height, width, -1)
 
 
@@ -104,48 +116,37 @@ def row_spans(splats: Splats, size: Size) -> RowSpans:
 
 
 @torch.no_grad()
-def pixel_pairs(spans: RowSpans, width: int, top: int, bottom: int) -> Pairs:
-    """The pairs of the rows from ``top`` up to, not including, ``bottom``."""
-    chosen = torch.nonzero((spans.y >= top) & (spans.y < bottom)).flatten()
+def pixel_pairs(spans: RowSpans, band: Band) -> Pairs:
+    """The pairs of a band."""
+    chosen = torch.nonzero((spans.y >= band.top) & (spans.y < band.bottom)).flatten()
     of, within = _expand(spans.lengths[chosen])
     span = chosen[of]
-    pixels = spans.y[span] * width + spans.first[span] + within
+    pixels = (spans.y[span] - band.top) * band.width + spans.first[span] + within
     # Spans come nearest splat first, and a stable sort by pixel keeps that order; 32 bits sort faster than 64.
     pixels, order = torch.sort(pixels.to(torch.int32), stable=True)
     return Pairs(spans.splats[span[order]], pixels.long())
 
 
-def _composite(
-    means: Tensor,
-    conics: Tensor,
-    opacities: Tensor,
-    colours: Tensor,
-    background: Tensor,
-    of: Tensor,
-    pixels: Tensor,
-    width: int,
-    top: int,
-    bottom: int,
-) -> Tensor:
-    """((bottom - top) * width, C) colours of a band: colour * alpha * what is left by those before, over all splats."""
-    alpha = _alphas(means, conics, opacities, of, pixels, width)
-    inside = pixels - top * width
-    count = (bottom - top) * width
-    weights, left = _weights(alpha, inside, count)
-    picture = left[:, None] * background
-    return picture.index_add(0, inside, weights[:, None] * colours.index_select(0, of))
+def _composite(splats: Splats, background: Tensor, pairs: Pairs, band: Band) -> Tensor:
+    """(pixels of the band, C): over all splats, the sum of colour * alpha * what is left by those before."""
+    alpha = _alphas(splats, pairs, band)
+    weights, left = _weights(alpha, pairs.pixels, band.count)
+    colours = weights[:, None] * splats.colours.index_select(0, pairs.splats)
+    return (left[:, None] * background).index_add(0, pairs.pixels, colours)
 
 
-def _alphas(means: Tensor, conics: Tensor, opacities: Tensor, of: Tensor, pixels: Tensor, width: int) -> Tensor:
+def _alphas(splats: Splats, pairs: Pairs, band: Band) -> Tensor:
     """(M,) alpha of each pair."""
-    x, y = (values.index_select(0, of) for values in means.unbind(1))
-    a, b, c = (values.index_select(0, of) for values in conics.unbind(1))
-    dx, dy = (pixels % width).to(x.dtype) - x, torch.div(pixels, width, rounding_mode="floor").to(y.dtype) - y
+    of = pairs.splats
+    x, y = (values.index_select(0, of) for values in splats.means.unbind(1))
+    a, b, c = (values.index_select(0, of) for values in splats.conics.unbind(1))
+    dx = (pairs.pixels % band.width).to(x.dtype) - x
+    dy = (torch.div(pairs.pixels, band.width, rounding_mode="floor") + band.top).to(y.dtype) - y
     power = a * dx * dx + 2 * b * dx * dy + c * dy * dy
-    return (opacities.index_select(0, of) * torch.exp(-0.5 * power)).clamp_max(DENSEST)
+    return (splats.opacities.index_select(0, of) * torch.exp(-0.5 * power)).clamp_max(DENSEST)
 
 
-def _weights(alpha: Tensor, inside: Tensor, count: int) -> tuple[Tensor, Tensor]:
+def _weights(alpha: Tensor, pixels: Tensor, count: int) -> tuple[Tensor, Tensor]:
     """(M,) weight of each pair, and (count,) share of each pixel that is left to the background.
 
     What is left before a splat is the product of 1 - alpha over those before it, here the exponential of a running sum
@@ -154,16 +155,16 @@ def _weights(alpha: Tensor, inside: Tensor, count: int) -> tuple[Tensor, Tensor]
     """
     dimmed = torch.log1p(-alpha.double())
     total = torch.cumsum(dimmed, 0)
-    lengths = torch.bincount(inside, minlength=count)
+    lengths = torch.bincount(pixels, minlength=count)
     ends = torch.cumsum(lengths, 0)
     sums = torch.cat([total.new_zeros(1), total])
-    before = sums[:-1] - sums[ends - lengths][inside]
+    before = sums[:-1] - sums[ends - lengths][pixels]
     weights = alpha * torch.exp(before).to(alpha.dtype)
     left = torch.exp(sums[ends] - sums[ends - lengths]).to(alpha.dtype)
     return weights, left
 
 
-def _bands(spans: RowSpans, height: int, most_pairs: int) -> list[tuple[int, int]]:
+def _cuts(spans: RowSpans, height: int, most_pairs: int) -> list[tuple[int, int]]:
     """Rows cut into runs of at most ``most_pairs`` pairs: (first, one past the last) of each."""
     sums = torch.bincount(spans.y, spans.lengths.double(), minlength=height).cumsum(0).tolist()
     if sums[-1] <= most_pairs:
