@@ -27,6 +27,7 @@ from orchestration.commands import (
     propagate,
     results,
     run,
+    splat,
     status,
     teachers,
     weights,
@@ -76,6 +77,8 @@ app.command()(bev.bev)
 bench.app.command("bev")(bev.bev_bench)
 app.command()(mapping.reconstruct)
 app.command()(mapping.localize)
+app.command()(splat.splat)
+bench.app.command("splat")(splat.splat_bench)
 app.command()(doctor.doctor)
 app.command()(home.init)
 app.add_typer(home.ui, name="ui")
