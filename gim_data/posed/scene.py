@@ -17,13 +17,12 @@ Matrix = NDArray[np.float64]
 
 
 class PosedScene(Protocol):
-    """Images with exact depth and pose; a ``TruthStore`` is one.
+    """Images with exact depth and pose; a ``TruthStore`` is one."""
 
-    Attributes:
-        pairs: columns frame0, frame1 (int), overlap (float).
-    """
-
-    pairs: pd.DataFrame
+    @property
+    def pairs(self) -> pd.DataFrame:
+        """Columns frame0, frame1 (int), overlap (float)."""
+        ...
 
     def image(self, i: int) -> Image:
         """(H, W, 3) RGB uint8."""

@@ -181,7 +181,7 @@ def over_xfeat(name: str, network: Glue, config: OverXFeat, *, device: str = "cp
     return SparseGlueMatcher(name, published_xfeat(), network, device=device, **limits)  # type: ignore[arg-type]
 
 
-load_student = Loader(
+load_student: Loader[StudentConfig, GlueNet, SparseGlueMatcher[GlueNet]] = Loader(
     "student",
     StudentConfig,
     lambda config: GlueNet(config.shape),

@@ -17,7 +17,7 @@ from torch.nn import functional as F
 from gim_models.folder import Loader
 from gim_models.seeding import seeded
 from gim_models.sparse.lightglue import Side
-from gim_models.sparse.matcher import over_xfeat
+from gim_models.sparse.matcher import SparseGlueMatcher, over_xfeat
 
 _WIDE = 0.7  # keypoints are divided by this much of the longer side
 _SHARPNESS = 40.0  # score that equal descriptors start with
@@ -193,5 +193,7 @@ class SuperGlueConfig(BaseModel):
     filter_threshold: float = Field(default=0.2, ge=0, le=1)
 
 
-load_superglue = Loader("superglue", SuperGlueConfig, lambda config: SuperGlue(config.shape), over_xfeat)
+load_superglue: Loader[SuperGlueConfig, SuperGlue, SparseGlueMatcher[SuperGlue]] = Loader(
+    "superglue", SuperGlueConfig, lambda config: SuperGlue(config.shape), over_xfeat
+)
 """A SuperGlue over XFeat from the folder that its training made; see ``Loader``."""

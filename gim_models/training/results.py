@@ -13,6 +13,8 @@ from gim_models.folder import write_folder
 from gim_models.training.families.family import Family
 from gim_models.training.loop import Plan, Trained
 
+_NO_LOSSES = {"train/learning_rate", "train/matches", "train/pixels", "train/fine_px"}
+
 
 def write_student(folder: Path, trained: Trained, plan: Plan, network: nn.Module, family: Family[Any]) -> list[str]:
     """Fill a unit's folder.
@@ -53,7 +55,7 @@ def plot_history(trained: Trained, path: Path) -> None:
     left, right = figure.subplots(1, 2)
     for axis, prefix in ((left, "train/"), (right, "val/")):
         for name in table.columns:
-            if name.startswith(prefix) and name not in ("train/learning_rate", "train/matches"):
+            if name.startswith(prefix) and name not in _NO_LOSSES:
                 known = table[["step", name]].dropna()
                 axis.plot(known["step"], known[name], label=name.removeprefix(prefix))
         axis.set_xlabel("step")

@@ -54,9 +54,8 @@ def judged(matcher: Matcher, batches: Sequence[Batch], config: TrainConfig) -> d
 
 def matched(matcher: Matcher, batch: Batch, b: int) -> Matches:
     """Matches of pair ``b``, of what its canvases hold of image."""
-    sides = (b, len(batch) + b)
-    images = [batch.images[i].permute(1, 2, 0).cpu().numpy() for i in sides]
-    return matcher.match(*images, *(_mask(batch, i) for i in sides))
+    i, j = b, len(batch) + b
+    return matcher.match(_image(batch, i), _image(batch, j), _mask(batch, i), _mask(batch, j))
 
 
 def verdict(
@@ -95,11 +94,22 @@ def sheet(matcher: Matcher, batches: Sequence[Batch], config: TrainConfig) -> Im
             found = matched(matcher, batch, b)
             right, wrong = verdict(found, batch, views, b, config.negative_px)
             colours = np.where(right[:, None], [60, 200, 60], np.where(wrong[:, None], [220, 50, 50], [160, 160, 160]))
-            images = [batch.images[i].permute(1, 2, 0).cpu().numpy() for i in (b, len(batch) + b)]
-            caption = f"{batch.identifiers[b]}: {len(found)} matches"
-            points, painted = (found.keypoints0, found.keypoints1), colours.astype(np.uint8)
-            pictures.append(draw_matches(*images, *points, colours=painted, caption=caption))
+            pictures.append(
+                draw_matches(
+                    _image(batch, b),
+                    _image(batch, len(batch) + b),
+                    found.keypoints0,
+                    found.keypoints1,
+                    colours=colours.astype(np.uint8),
+                    caption=f"{batch.identifiers[b]}: {len(found)} matches",
+                )
+            )
     return np.vstack(pictures)
+
+
+def _image(batch: Batch, i: int) -> Image:
+    pixels: Image = batch.images[i].permute(1, 2, 0).cpu().numpy()
+    return pixels
 
 
 def _mask(batch: Batch, i: int) -> Mask | None:
