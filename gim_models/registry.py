@@ -21,7 +21,7 @@ FOLDER_FACTORIES = {
     "dkm": "gim_models.dense.matcher:load_dkm",
     "loftr": "gim_models.semidense.matcher:load_loftr",
     "roma": "gim_models.dense.matcher:load_roma",
-    "student": "gim_models.sparse.matcher:load_student",
+    "student": "gim_models.students:open_student",
     "superglue": "gim_models.sparse.superglue:load_superglue",
     "superpoint+lightglue": "gim_models.sparse.official:load_superpoint_lightglue",
 }

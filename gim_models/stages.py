@@ -7,6 +7,9 @@ from gim_models.training.config import RECIPE_FIELDS
 # The base stage shares the recipe but for how long and how fast the model stage trains.
 _BASE_RECIPE = tuple(f"train.{name}" for name in RECIPE_FIELDS if name not in ("steps", "learning_rate"))
 
+_NETWORKS = ("gim_models/dense", "gim_models/semidense", "gim_models/sparse", "gim_models/students.py")
+_NETWORKS_AND_TRAINING = (*_NETWORKS, "gim_models/training")
+
 STUDENT = Axis("student", "gim_models.training.config:student_keys", sections=("study",))
 MODEL_AXIS = Axis("model", "gim_models.training.config:model_keys", sections=("study",))
 MATCHER = Axis("matcher", "gim_models.stages:matcher_keys", sections=("study", "evaluate"))
@@ -55,7 +58,7 @@ BASE_MODEL = Stage(
     axis=STUDENT,
     deps=("worlds",),
     params=_BASE_RECIPE,
-    code=("gim_models/sparse", "gim_models/training"),
+    code=_NETWORKS_AND_TRAINING,
     external="gim_models.training.config:student_of",
     pool="gpu",
     doc="The starting point: trained on exact ground truth only.",
@@ -67,7 +70,7 @@ MODEL = Stage(
     axis=MODEL_AXIS,
     deps=("worlds", "base_model", "dataset", "frames", "tracks"),
     params=("train",),
-    code=("gim_models/sparse", "gim_models/training"),
+    code=_NETWORKS_AND_TRAINING,
     external="gim_models.training.config:student_of",
     pool="gpu",
     upstream="gim_models.training.config:model_upstream",
@@ -95,7 +98,7 @@ PREDICTIONS = Stage(
         "gim_models/evaluation/predict.py",
         "gim_models/evaluation/prediction_store.py",
         "gim_models/teachers",
-        "gim_models/sparse",
+        *_NETWORKS,
     ),
     external="gim_models.evaluation.baselines:outside",
     pool="gpu",

@@ -215,6 +215,10 @@ class TruthStore:
         with np.errstate(divide="ignore"):
             return np.where(codes > 0, self._nearest[i] * _CODES / codes, 0).astype(np.float32)
 
+    def intrinsics(self, i: int) -> NDArray[np.float64]:
+        """(3, 3) of frame ``i``: one camera took them all."""
+        return self.K
+
     def frame(self, i: int) -> Frame:
         """Depth and camera of frame ``i``."""
         return Frame(self.depth(i), self.K, self.T_w2c[i])

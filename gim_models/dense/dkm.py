@@ -17,6 +17,7 @@ from gim_models.dense.gaussian_process import GaussianProcess
 from gim_models.dense.grid import centres, resized
 from gim_models.dense.refiner import DEMO_REFINERS, ConvRefiner, RefinerShape
 from gim_models.dense.warp import Pyramid, Warp
+from gim_models.seeding import seeded
 
 _COARSE = (32, 16)
 _REFINE = 4  # refiners speak in quarters of a pixel
@@ -229,8 +230,6 @@ def seeded_dkm(shape: DkmShape, seed: int) -> DKM:
     Raises:
         GimError: the published weights of the encoder are not installed.
     """
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        net = DKM(shape)
+    net = seeded(lambda: DKM(shape), seed)
     load_frozen(net.encoder)
     return net

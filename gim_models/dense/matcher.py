@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
@@ -19,8 +18,7 @@ from gim_models.dense.grid import centres, resized
 from gim_models.dense.roma import PATCH, RoMa, RomaShape
 from gim_models.dense.sampling import balanced_sample
 from gim_models.dense.warp import COARSEST, SHARP, DenseNetwork, Warp
-from gim_models.folder import open_folder
-from gim_models.sparse.weights import load_strictly
+from gim_models.folder import Loader
 
 
 class DenseConfig(BaseModel):
@@ -208,30 +206,7 @@ def _inside(points: NDArray[np.float64], size: Size) -> NDArray[np.bool_]:
     return found
 
 
-def load_dkm(folder: Path, device: str = "cpu", *, name: str | None = None) -> DenseMatcher:
-    """A DKM from a folder that ``gim weights import`` or a training made.
-
-    Args:
-        folder: with ``weights.safetensors`` and ``config.json``.
-        device: where it runs.
-        name: the matcher's name, or None for ``dkm:<folder name>``.
-
-    Raises:
-        GimError: a file is missing, damaged, of another architecture or not finite.
-    """
-    config, state, path = open_folder(folder, DkmConfig)
-    network = DKM(config.shape)
-    load_strictly(network, state, path)
-    return DenseMatcher(name or f"dkm:{folder.name}", network, config, device=device)
-
-
-def load_roma(folder: Path, device: str = "cpu", *, name: str | None = None) -> DenseMatcher:
-    """A RoMa, as ``load_dkm``.
-
-    Raises:
-        GimError: a file is missing, damaged, of another architecture or not finite.
-    """
-    config, state, path = open_folder(folder, RomaConfig)
-    network = RoMa(config.shape)
-    load_strictly(network, state, path)
-    return DenseMatcher(name or f"roma:{folder.name}", network, config, device=device)
+load_dkm = Loader("dkm", DkmConfig, lambda config: DKM(config.shape), DenseMatcher)
+"""A DKM from a folder that ``gim weights import`` or a training made; see ``Loader``."""
+load_roma = Loader("roma", RomaConfig, lambda config: RoMa(config.shape), DenseMatcher)
+"""A RoMa, as ``load_dkm``."""

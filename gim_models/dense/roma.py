@@ -20,6 +20,7 @@ from gim_models.dense.gaussian_process import GaussianProcess
 from gim_models.dense.grid import centres, resized
 from gim_models.dense.refiner import DEMO_REFINERS, ConvRefiner, RefinerShape
 from gim_models.dense.warp import Pyramid, Warp
+from gim_models.seeding import seeded
 from gim_models.sparse.xfeat import DESCRIPTOR_DIM, XFeatExtractor, published_xfeat
 
 _COARSE = 16  # the scale that DINOv2's features stand at, though its patches are 14 pixels wide
@@ -96,11 +97,15 @@ class RoMa(nn.Module):
 
     def decode(self, pyramid0: Pyramid, pyramid1: Pyramid) -> dict[int, Warp]:
         """The warp after every scale, 16 to 1."""
-        first = self.anchors(pyramid0, pyramid1)
-        return self._refine(pyramid0, pyramid1, Warp(anchors_to_flow(first[:, :-1]), first[:, -1:]), 1.0, _COARSE)
+        return self.descend(self.anchors(pyramid0, pyramid1), pyramid0, pyramid1)
+
+    def descend(self, anchors: Tensor, pyramid0: Pyramid, pyramid1: Pyramid) -> dict[int, Warp]:
+        """The warp after every scale, from what ``anchors`` said."""
+        start = Warp(anchors_to_flow(anchors[:, :-1]), anchors[:, -1:])
+        return self._refine(pyramid0, pyramid1, start, 1.0, _COARSE)
 
     def anchors(self, pyramid0: Pyramid, pyramid1: Pyramid) -> Tensor:
-        """Logits (B, anchors² + 1, h, w) of the coarse classification, the last one the certainty: for training."""
+        """Logits (B, anchors² + 1, h, w) of the coarse classification, the last one the certainty."""
         return self.decoder.classify(pyramid0, pyramid1)
 
     def sharpen(self, pyramid0: Pyramid, pyramid1: Pyramid, warp: Warp, zoom: float) -> dict[int, Warp]:
@@ -263,9 +268,7 @@ def seeded_roma(shape: RomaShape, seed: int) -> RoMa:
     Raises:
         GimError: the published weights of XFeat are needed and not installed.
     """
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        net = RoMa(shape)
+    net = seeded(lambda: RoMa(shape), seed)
     if shape.coarse == "xfeat":
         net.encoder.xfeat.load_state_dict(published_xfeat().state_dict())
     return net

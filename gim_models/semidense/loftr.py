@@ -14,6 +14,7 @@ from kornia.feature.loftr.utils.position_encoding import PositionEncodingSine
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from gim_models.seeding import seeded
 from gim_models.semidense.backbone import load_published_xfeat, pyramid
 from gim_models.semidense.shape import LoftrShape
 
@@ -204,8 +205,6 @@ def seeded_loftr(shape: LoftrShape, seed: int) -> LoFTR:
     Raises:
         GimError: the published weights of the backbone are not installed.
     """
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        net = LoFTR(shape)
+    net = seeded(lambda: LoFTR(shape), seed)
     load_published_xfeat(net.backbone)
     return net

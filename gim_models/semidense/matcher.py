@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import cv2
 import numpy as np
 import torch
@@ -11,10 +9,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
 from gim_data.types import Floats, Image, Mask, Matches
-from gim_models.folder import open_folder
+from gim_models.folder import Loader
 from gim_models.semidense.loftr import COARSE, LoFTR, dual_softmax, select
 from gim_models.semidense.shape import LoftrShape
-from gim_models.sparse.weights import load_strictly
 
 
 class LoftrConfig(BaseModel):
@@ -104,18 +101,5 @@ def _back(points: Tensor, scale: tuple[float, float]) -> Floats:
     return found
 
 
-def load_loftr(folder: Path, device: str = "cpu", *, name: str | None = None) -> LoftrMatcher:
-    """A LoFTR from a folder that ``gim weights import`` or a training made.
-
-    Args:
-        folder: with ``weights.safetensors`` and ``config.json``.
-        device: where it runs.
-        name: the matcher's name, or None for ``loftr:<folder name>``.
-
-    Raises:
-        GimError: a file is missing, damaged, of another architecture or not finite.
-    """
-    config, state, path = open_folder(folder, LoftrConfig)
-    network = LoFTR(config.shape)
-    load_strictly(network, state, path)
-    return LoftrMatcher(name or f"loftr:{folder.name}", network, config, device=device)
+load_loftr = Loader("loftr", LoftrConfig, lambda config: LoFTR(config.shape), LoftrMatcher)
+"""A LoFTR from a folder that ``gim weights import`` or a training made; see ``Loader``."""

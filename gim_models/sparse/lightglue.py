@@ -12,6 +12,7 @@ from kornia.feature.lightglue import LightGlue, normalize_keypoints
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
+from gim_models.seeding import seeded
 from gim_models.sparse.weights import load_strictly, read_pickle, weights_file
 
 _SHARPNESS = 40.0  # similarity that equal descriptors start with, that is the inverse temperature of the softmax
@@ -114,15 +115,11 @@ def seeded_glue(shape: GlueShape, seed: int) -> GlueNet:
     nearest ones of the other image, no layer adds anything yet, and the read-outs compare descriptors as they are.
     From plain random weights the first thousand steps go into finding out that equal descriptors match.
     """
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        net = GlueNet(shape)
-        _start_as_nearest_neighbour(net)
-    return net
+    return seeded(lambda: _start_as_nearest_neighbour(GlueNet(shape)), seed)
 
 
 @torch.no_grad()
-def _start_as_nearest_neighbour(net: GlueNet) -> None:
+def _start_as_nearest_neighbour(net: GlueNet) -> GlueNet:
     width = net.shape.descriptor_dim
     if isinstance(net.input_proj, nn.Linear):
         nn.init.orthogonal_(net.input_proj.weight, gain=width**0.5)
@@ -139,3 +136,4 @@ def _start_as_nearest_neighbour(net: GlueNet) -> None:
         nn.init.zeros_(readout.final_proj.bias)
         nn.init.zeros_(readout.matchability.weight)
         nn.init.constant_(readout.matchability.bias, _HOPEFUL)
+    return net

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any, Generic, Protocol, Self, TypeVar
 
 import numpy as np
@@ -15,9 +14,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
 from gim_data.types import Features, Image, Mask, Matches
-from gim_models.folder import open_folder
+from gim_models.folder import Loader
 from gim_models.sparse.lightglue import GlueNet, GlueShape, Side, published_glue
-from gim_models.sparse.weights import load_strictly
 from gim_models.sparse.xfeat import Keypoints, published_xfeat
 
 _CELLS_PER_BATCH = 8 * 2048 * 2048  # bounds the memory of one batch of attention maps
@@ -159,29 +157,39 @@ def published_lighterglue(device: str = "cpu", *, max_keypoints: int = 2048) -> 
     )
 
 
-def load_student(folder: Path, device: str = "cpu", *, name: str | None = None) -> SparseGlueMatcher[GlueNet]:
-    """A student from the folder that its training made (``weights.safetensors`` and ``config.json``).
+class OverXFeat(Protocol):
+    """What a configuration says of how a glue over XFeat is used."""
 
-    Args:
-        folder: the unit's folder.
-        device: where it runs.
-        name: the matcher's name, or None for ``student:<folder name>``.
+    @property
+    def max_keypoints(self) -> int:
+        """Most keypoints per image."""
+        ...
+
+    @property
+    def filter_threshold(self) -> float:
+        """Assignment probability below which a match is dropped."""
+        ...
+
+
+def over_xfeat(name: str, network: Glue, config: OverXFeat, *, device: str = "cpu") -> SparseGlueMatcher[Glue]:
+    """A glue over the published XFeat.
 
     Raises:
-        GimError: a file is missing, damaged, of another architecture or not finite.
+        GimError: XFeat's weights are not installed.
     """
-    remedy = "train the model again: gim run model"
-    config, state, path = open_folder(folder, StudentConfig, kind="sparse student", remedy=remedy)
-    network = GlueNet(config.shape)
-    load_strictly(network, state, path)
-    return SparseGlueMatcher(
-        name or f"student:{folder.name}",
-        published_xfeat(),
-        network,
-        max_keypoints=config.max_keypoints,
-        filter_threshold=config.filter_threshold,
-        device=device,
-    )
+    limits = {"max_keypoints": config.max_keypoints, "filter_threshold": config.filter_threshold}
+    return SparseGlueMatcher(name, published_xfeat(), network, device=device, **limits)  # type: ignore[arg-type]
+
+
+load_student: Loader[StudentConfig, GlueNet, SparseGlueMatcher[GlueNet]] = Loader(
+    "student",
+    StudentConfig,
+    lambda config: GlueNet(config.shape),
+    over_xfeat,
+    kind="sparse student",
+    remedy="train the model again: gim run model",
+)
+"""A LightGlue over XFeat from the folder that its training made; see ``Loader``."""
 
 
 def _batches(pairs: Sequence[tuple[Features, Features]]) -> Iterator[list[int]]:

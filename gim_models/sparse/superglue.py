@@ -8,18 +8,16 @@ from __future__ import annotations
 
 import math
 from itertools import pairwise
-from pathlib import Path
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gim_models.folder import open_folder
+from gim_models.folder import Loader
+from gim_models.seeding import seeded
 from gim_models.sparse.lightglue import Side
-from gim_models.sparse.matcher import SparseGlueMatcher
-from gim_models.sparse.weights import load_strictly
-from gim_models.sparse.xfeat import published_xfeat
+from gim_models.sparse.matcher import SparseGlueMatcher, over_xfeat
 
 _WIDE = 0.7  # keypoints are divided by this much of the longer side
 _SHARPNESS = 40.0  # score that equal descriptors start with
@@ -165,15 +163,11 @@ def _log_mass(own: int, other: int, like: Tensor) -> Tensor:
 
 def seeded_superglue(shape: SuperGlueShape, seed: int) -> SuperGlue:
     """An untrained network that depends on ``seed`` alone and starts as a matcher by nearest descriptors."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        net = SuperGlue(shape)
-        _start_as_nearest_neighbour(net)
-    return net
+    return seeded(lambda: _start_as_nearest_neighbour(SuperGlue(shape)), seed)
 
 
 @torch.no_grad()
-def _start_as_nearest_neighbour(net: SuperGlue) -> None:
+def _start_as_nearest_neighbour(net: SuperGlue) -> SuperGlue:
     """No layer adds anything yet, descriptors enter through an isometry and are compared as they are."""
     if isinstance(net.input_proj, nn.Linear):
         nn.init.orthogonal_(net.input_proj.weight)
@@ -184,6 +178,7 @@ def _start_as_nearest_neighbour(net: SuperGlue) -> None:
     nn.init.eye_(net.final_proj.weight).mul_((_SHARPNESS * net.shape.descriptor_dim**0.5) ** 0.5)
     nn.init.zeros_(net.final_proj.bias)
     net.dustbin.fill_(_SHARPNESS * _DOUBT)
+    return net
 
 
 class SuperGlueConfig(BaseModel):
@@ -198,25 +193,7 @@ class SuperGlueConfig(BaseModel):
     filter_threshold: float = Field(default=0.2, ge=0, le=1)
 
 
-def load_superglue(folder: Path, device: str = "cpu", *, name: str | None = None) -> SparseGlueMatcher[SuperGlue]:
-    """A SuperGlue over XFeat from the folder that its training made.
-
-    Args:
-        folder: with ``weights.safetensors`` and ``config.json``.
-        device: where it runs.
-        name: the matcher's name, or None for ``superglue:<folder name>``.
-
-    Raises:
-        GimError: a file is missing, damaged, of another architecture or not finite.
-    """
-    config, state, path = open_folder(folder, SuperGlueConfig)
-    network = SuperGlue(config.shape)
-    load_strictly(network, state, path)
-    return SparseGlueMatcher(
-        name or f"superglue:{folder.name}",
-        published_xfeat(),
-        network,
-        max_keypoints=config.max_keypoints,
-        filter_threshold=config.filter_threshold,
-        device=device,
-    )
+load_superglue: Loader[SuperGlueConfig, SuperGlue, SparseGlueMatcher[SuperGlue]] = Loader(
+    "superglue", SuperGlueConfig, lambda config: SuperGlue(config.shape), over_xfeat
+)
+"""A SuperGlue over XFeat from the folder that its training made; see ``Loader``."""

@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import pytorch_lightning as pl
-from torch import Tensor
+import torch
+from torch import Tensor, nn
 
 from gim_data.files import atomic
 from gim_data.stage import Progress
-from gim_models.sparse.lightglue import GlueNet
 from gim_models.training.module import StudentModule
 
-Validate = Callable[[GlueNet], dict[str, float]]
+Validate = Callable[[Any], dict[str, float]]
 
 
 class Log(Protocol):
@@ -24,6 +24,11 @@ class Log(Protocol):
     def metrics(self, values: dict[str, float], step: int = 0) -> None:
         """Log metrics of one step."""
         ...
+
+
+def stepped(trainer: pl.Trainer, batch_idx: int) -> bool:
+    """Whether an optimizer step has just ended, and not only one of the parts that its batch is computed in."""
+    return (batch_idx + 1) % trainer.accumulate_grad_batches == 0
 
 
 class Judge(pl.Callback):
@@ -44,14 +49,18 @@ class Judge(pl.Callback):
         self.best: dict[str, Tensor] = {}
         self.best_row: dict[str, float] = {}
 
-    def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *args: Any) -> None:
-        """Validate when it is time."""
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Validate when it is time, in the first process only."""
         step = trainer.global_step
         assert isinstance(pl_module, StudentModule)
+        if not stepped(trainer, batch_idx) or not trainer.is_global_zero:
+            return
         if step % self.every == 0 or step == trainer.max_steps:
             self.judge(step, pl_module.averaged)
 
-    def judge(self, step: int, network: GlueNet) -> None:
+    def judge(self, step: int, network: nn.Module) -> None:
         """Validate and, unless one before was better, keep."""
         network.eval()
         row = {"step": float(step), **self.validate(network)}
@@ -94,13 +103,17 @@ class Reporter(pl.Callback):
         if trainer.global_step:
             self.progress.advance(trainer.global_step, "resumed")
 
-    def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *args: Any) -> None:
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
         """Gather, and report every so often."""
         assert isinstance(pl_module, StudentModule)
         step = trainer.global_step
         for name, value in pl_module.last.items():
             self._sums[name] = self._sums.get(name, 0.0) + value
         self._count += 1
+        if not stepped(trainer, batch_idx):
+            return
         if step % self.every == 0 or step == trainer.max_steps:
             self._write(step, trainer)
         for row in self.judge.rows[self._told :]:
@@ -109,10 +122,11 @@ class Reporter(pl.Callback):
         self.progress.advance(1, self._note(pl_module.last))
 
     def _write(self, step: int, trainer: pl.Trainer) -> None:
-        row = {f"train/{name}": total / self._count for name, total in self._sums.items()}
+        means = _over_processes(trainer, {name: total / self._count for name, total in self._sums.items()})
+        row = {f"train/{name}": mean for name, mean in means.items()}
         row["train/learning_rate"] = float(trainer.optimizers[0].param_groups[0]["lr"])
         self.rows.append({"step": float(step), **row})
-        rate = self._count / max(1e-9, time.monotonic() - self._clock)
+        rate = self._count / trainer.accumulate_grad_batches / max(1e-9, time.monotonic() - self._clock)
         self.sink.metrics({**row, "train/steps_per_second": rate}, step)
         self._sums, self._count, self._clock = {}, 0, time.monotonic()
 
@@ -130,6 +144,16 @@ class Reporter(pl.Callback):
         self.rows, self._sums, self._count = state_dict["rows"], state_dict["sums"], state_dict["count"]
 
 
+def _over_processes(trainer: pl.Trainer, values: dict[str, float]) -> dict[str, float]:
+    """Means over all processes, which must all ask."""
+    if trainer.world_size == 1:
+        return values
+    here = torch.tensor(list(values.values()), dtype=torch.float64, device=trainer.strategy.root_device)
+    mean = trainer.strategy.reduce(here, reduce_op="mean")
+    assert isinstance(mean, Tensor)
+    return dict(zip(values, mean.tolist(), strict=True))
+
+
 class Saver(pl.Callback):
     """Writes a whole checkpoint every so often, never half of one. Comes last, so that it holds what the others know.
 
@@ -141,8 +165,14 @@ class Saver(pl.Callback):
     def __init__(self, path: Path, *, every: int) -> None:
         self.path, self.every = path, every
 
-    def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *args: Any) -> None:
-        """Save when it is time."""
-        if trainer.global_step % self.every == 0:
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Save when it is time; the first process writes, but all must come."""
+        if not stepped(trainer, batch_idx) or trainer.global_step % self.every:
+            return
+        if trainer.is_global_zero:
             with atomic(self.path) as temporary:
                 trainer.save_checkpoint(temporary)
+        else:
+            trainer.save_checkpoint(self.path)

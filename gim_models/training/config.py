@@ -18,12 +18,29 @@ class Student(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str = Field(default="lightglue", pattern=r"^[a-z][a-z0-9_]*$", description="first half of its models' keys")
-    arch: Literal["lightglue"] = Field(default="lightglue", description="its architecture")
+    arch: Literal["lightglue", "superglue", "loftr", "dkm", "roma"] = Field(
+        default="lightglue", description="its architecture"
+    )
+    size: Literal["demo", "paper"] = Field(
+        default="demo", description="demo: learns something in an hour of CPU, over frozen XFeat; paper: as published"
+    )
     init: Literal["scratch", "published"] = Field(
         default="scratch",
         description="scratch: trained on exact ground truth first; published: from the weights its authors released, "
         "as GIM does for LightGlue",
     )
+
+    posed: tuple[str, ...] = Field(
+        default=(),
+        description="folders of MegaDepth or ScanNet in LoFTR's layout, trained on beside the worlds; each weighs as "
+        "much as all worlds",
+    )
+
+    @model_validator(mode="after")
+    def _published(self) -> Student:
+        if self.init == "published" and (self.arch, self.size) != ("lightglue", "demo"):
+            raise ValueError(f"{self.name}: only a lightglue of size demo has published weights to start from")
+        return self
 
 
 class Mix(BaseModel):
@@ -81,6 +98,12 @@ class TrainConfig(Section):
     base_steps: int = Field(default=600, ge=1, description="optimizer steps of the base stage, on exact ground truth")
     steps: int = Field(default=600, ge=1, description="optimizer steps of the model stage, at every budget")
     batch: int = Field(default=4, ge=1, description="pairs per optimizer step")
+    accumulate: int = Field(
+        default=1,
+        ge=1,
+        exclude=True,
+        description="parts a batch is computed in, one after the other, where it does not fit in memory at once",
+    )
     image_size: tuple[int, int] = Field(default=(480, 352), description="width and height that images are fitted to")
     keypoints: int = Field(default=512, ge=16, description="keypoints per image in training")
     learning_rate: float = Field(
@@ -109,6 +132,11 @@ class TrainConfig(Section):
     max_keypoints: int = Field(default=2048, ge=16, description="keypoints per image when the student is used")
     workers: int = Field(default=1, ge=0, exclude=True, description="processes that read and fit images")
     threads: int = Field(default=2, ge=1, exclude=True, description="CPU threads of the optimizer")
+    launch: str = Field(
+        default="",
+        exclude=True,
+        description="command that starts training in several processes, as torchrun --nproc-per-node 8; empty: in one",
+    )
     precision: Literal["float32", "bfloat16"] = Field(
         default="float32", description="of the layers' products; bfloat16 is faster where the processor has it"
     )
@@ -118,6 +146,8 @@ class TrainConfig(Section):
     def _consistent(self) -> TrainConfig:
         if any(side % 32 or side <= 0 for side in self.image_size):
             raise ValueError(f"image_size must be multiples of 32, not {self.image_size}")
+        if self.batch % self.accumulate:
+            raise ValueError(f"batch {self.batch} cannot be computed in {self.accumulate} equal parts")
         if self.negative_px < self.positive_px:
             raise ValueError("negative_px must not be below positive_px")
         return self
@@ -175,11 +205,15 @@ def model_key(student: str, budget: float) -> str:
 
 
 def student_of(unit: str, params: Params, root: object) -> dict[str, object]:
-    """The specification of a unit's student, for its digest; the unit is a student or a model."""
+    """The specification of a unit's student, for its digest; the unit is a student or a model.
+
+    Fields that are younger than the first models count where they say something, so that those models stay valid.
+    """
     study: StudyConfig = params["study"]
     named = {student.name: student for student in study.students}
     student = named.get(unit) or study.student(parse_model_key(unit)[0])
-    return student.model_dump(mode="json")
+    values, younger = student.model_dump(mode="json"), {"size": "demo", "posed": []}
+    return {name: value for name, value in values.items() if name not in younger or value != younger[name]}
 
 
 def parse_model_key(key: str) -> tuple[str, float]:

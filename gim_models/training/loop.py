@@ -7,13 +7,14 @@ import pickle
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytorch_lightning as pl
 import torch
-from torch import Tensor
+from pytorch_lightning.strategies import DDPStrategy, Strategy
+from torch import Tensor, nn
 
 from gim_data.errors import GimError
 from gim_data.stage import Progress
@@ -21,11 +22,13 @@ from gim_models.sparse.lightglue import GlueNet
 from gim_models.sparse.xfeat import XFeatExtractor
 from gim_models.training.callbacks import Judge, Log, Reporter, Saver
 from gim_models.training.config import TrainConfig
+from gim_models.training.families.family import Family
+from gim_models.training.families.sparse import over_extractor
 from gim_models.training.module import StudentModule
 from gim_models.training.prefetch import ahead
 from gim_models.training.sample import Batch
+from gim_models.training.share import Share, this_share
 from gim_models.training.stream import BatchStream
-from gim_models.training.validation import validate
 
 CHECKPOINT = "last.ckpt"
 
@@ -70,6 +73,13 @@ class Trained:
 def train(
     plan: Plan, network: GlueNet, extractor: XFeatExtractor, *, scratch: Path, progress: Progress, log: Log
 ) -> Trained:
+    """``train_family`` for a LightGlue over a given extractor."""
+    return train_family(plan, network, over_extractor(extractor), scratch=scratch, progress=progress, log=log)
+
+
+def train_family(
+    plan: Plan, network: nn.Module, family: Family[Any], *, scratch: Path, progress: Progress, log: Log
+) -> Trained:
     """Train ``network`` (changed in place) and return the best weights by validation.
 
     Those it starts with do not compete: a curve over video would compare unequal numbers of steps.
@@ -77,27 +87,30 @@ def train(
     Args:
         plan: the run.
         network: where it starts.
-        extractor: frozen features.
+        family: of its architecture.
         scratch: where the checkpoint lives; one found there is resumed, to the same bits on a CPU.
         progress: a bar that the caller has started.
         log: where metrics go.
 
     Raises:
-        GimError: a loss or gradient is not finite, or the checkpoint cannot be read.
+        GimError: a loss or gradient is not finite, the checkpoint cannot be read, or the batch does not divide among
+            the processes.
     """
     config, checkpoint = plan.config, scratch / CHECKPOINT
     start = resume_step(checkpoint)
-    module = StudentModule(network, extractor, config, steps=plan.steps, rate=plan.rate, seed=plan.seed)
-    extractor.to(config.device)
+    share = this_share(config)
+    stream = share.stream(plan.stream, start)
+    module = StudentModule(network, family, config, steps=plan.steps, rate=plan.rate, seed=plan.seed, share=share)
+    family.to(torch.device(config.device))
     judged = [batch.to(torch.device(config.device)) for batch in plan.held_out]
-    judge = Judge(partial(validate, extractor=extractor, batches=judged, config=config), every=config.validate_every)
+    judge = Judge(lambda averaged: family.validate(averaged, judged, config), every=config.validate_every)
     reporter = Reporter(progress, log, judge, every=config.log_every)
     saver = Saver(checkpoint, every=config.validate_every)
     with _quiet(config.threads):
         if plan.steps == 0:
             judge.judge(0, network.to(config.device))
-        trainer = _trainer(plan, [judge, reporter, saver], scratch)
-        batches = ahead(replace(plan.stream, start=start), config.workers)
+        trainer = _trainer(plan, share, [judge, reporter, saver], scratch)
+        batches = ahead(stream, config.workers)
         resume = str(checkpoint) if start else None
         trainer.fit(module, train_dataloaders=_Endless(batches), ckpt_path=resume, weights_only=True)
         batches.close()
@@ -128,11 +141,16 @@ class _Endless:
         return self.batches
 
 
-def _trainer(plan: Plan, callbacks: list[pl.Callback], scratch: Path) -> pl.Trainer:
+def _trainer(plan: Plan, share: Share, callbacks: list[pl.Callback], scratch: Path) -> pl.Trainer:
     device = torch.device(plan.config.device)
+    several = share.world > 1
+    one: int | list[int] = 1 if device.index is None else [device.index]
     return pl.Trainer(
         accelerator="gpu" if device.type == "cuda" else device.type,
-        devices=1 if device.index is None else [device.index],
+        strategy=_together() if several else "auto",
+        devices=share.local if several else one,
+        num_nodes=share.world // share.local,
+        accumulate_grad_batches=share.accumulate,
         max_steps=plan.steps,
         callbacks=callbacks,
         default_root_dir=scratch,
@@ -142,6 +160,11 @@ def _trainer(plan: Plan, callbacks: list[pl.Callback], scratch: Path) -> pl.Trai
         enable_model_summary=False,
         use_distributed_sampler=False,
     )
+
+
+def _together() -> Strategy:
+    """Gradients are averaged; what one step leaves out (a layer that was not read out) is found out each time."""
+    return DDPStrategy(find_unused_parameters=True)
 
 
 @contextmanager

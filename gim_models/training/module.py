@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any
 
 import pytorch_lightning as pl
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from gim_data.errors import GimError
-from gim_models.sparse.lightglue import GlueNet
-from gim_models.sparse.xfeat import XFeatExtractor
 from gim_models.training.augment import augment
 from gim_models.training.config import TrainConfig
-from gim_models.training.features import Supervised, supervise
-from gim_models.training.loss import Terms, assignment_loss
+from gim_models.training.families.family import Family
 from gim_models.training.sample import Batch
+from gim_models.training.share import WHOLE, Share
+
+_FAR_APART = 1 << 40  # between the seeds of the parts of one batch; far more than there are steps
 
 
 def _ema(decay: float) -> Callable[..., Any]:
@@ -27,78 +27,68 @@ def _ema(decay: float) -> Callable[..., Any]:
 
 
 class StudentModule(pl.LightningModule):
-    """Trains a LightGlue network over the frozen extractor.
+    """Trains a network of any family.
 
     Args:
         network: what is trained.
-        extractor: what it stands on; kept out of the checkpoint.
+        family: says what a batch costs; what it keeps frozen stays out of the checkpoint.
         config: the recipe.
         steps: how long the whole run is, which shapes the learning rate.
         rate: the peak learning rate.
         seed: of augmentation; the numbers of step n depend on it and n alone.
+        share: which part of every batch is computed here.
     """
 
     def __init__(
-        self, network: GlueNet, extractor: XFeatExtractor, config: TrainConfig, *, steps: int, rate: float, seed: int
+        self,
+        network: nn.Module,
+        family: Family[Any],
+        config: TrainConfig,
+        *,
+        steps: int,
+        rate: float,
+        seed: int,
+        share: Share = WHOLE,
     ) -> None:
         super().__init__()
         self.network = network
         self.average = AveragedModel(network, multi_avg_fn=_ema(config.ema))
         self.average.requires_grad_(False)
-        self._frozen = [extractor]
+        self.family, self.share = family, share
         self.config, self.steps, self.rate, self.seed = config, steps, rate, seed
         self.batch_names: list[str] = []
         self.last: dict[str, float] = {}
 
     @property
-    def extractor(self) -> XFeatExtractor:
-        """The frozen extractor."""
-        return self._frozen[0]
-
-    @property
-    def averaged(self) -> GlueNet:
+    def averaged(self) -> nn.Module:
         """The averaged network, which is what is validated and kept."""
-        return cast(GlueNet, self.average.module)
+        return self.average.module
 
     def on_fit_start(self) -> None:
-        """Bring the extractor to where the network is."""
-        self.extractor.to(self.device)
+        """Bring what is frozen to where the network is."""
+        self.family.to(self.device)
 
     def transfer_batch_to_device(self, batch: Batch, device: torch.device, dataloader_idx: int) -> Batch:
         """Move a batch."""
         return batch.to(device)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """The loss of one batch.
+        """The loss of one batch, or of a part of it.
 
         Raises:
             GimError: it is not finite; the error names the pairs.
         """
-        generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.global_step)
+        part = self.share.part(batch_idx)
+        generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.global_step + part * _FAR_APART)
         self.batch_names = batch.identifiers
         views = augment(batch, self.config.augment, generator)
-        known = supervise(batch, views, self.extractor, self.config, generator)
-        terms = self._loss(known, generator)
-        loss = terms.total.mean()
-        self._check(loss, "loss")
-        matches = (known.targets.match0 >= 0).float().sum(1)
-        self.last = {
-            "loss": loss.item(),
-            "positive": terms.positive.mean().item(),
-            "negative": terms.negative.mean().item(),
-            "impossible": terms.impossible.mean().item(),
-            "matches": matches.mean().item(),
-        }
-        return loss
-
-    def _loss(self, known: Supervised, generator: torch.Generator) -> Terms:
-        states = self.network.layers(known.side0, known.side1, dtype=getattr(torch, self.config.precision))
-        terms = assignment_loss(self.network.assignment(states), known.targets)
-        if self.config.deep == 0 or len(states) == 1:
-            return terms
-        layer = int(torch.randint(len(states) - 1, (), generator=generator))
-        early = assignment_loss(self.network.assignment(states, layer), known.targets)
-        return terms._replace(total=terms.total + self.config.deep * early.total)
+        try:
+            loss = self.family.loss(self.network, batch, views, self.config, generator)
+        except torch.linalg.LinAlgError as error:  # what a Gaussian process makes of NaN
+            raise self._broken("loss") from error
+        self._check(loss.total, "loss")
+        self.last = {"loss": loss.total.item(), **loss.terms}
+        return loss.total
 
     def configure_optimizers(self) -> Any:
         """AdamW with linear warm-up and cosine decay."""
@@ -130,7 +120,10 @@ class StudentModule(pl.LightningModule):
 
     def _check(self, value: Tensor, what: str) -> None:
         if not torch.isfinite(value):
-            raise GimError(
-                f"the {what} of step {self.global_step} is not finite; its pairs: {'; '.join(self.batch_names)}",
-                "look at these pairs, lower train.learning_rate or train.clip, and run again: it resumes before them",
-            )
+            raise self._broken(what)
+
+    def _broken(self, what: str) -> GimError:
+        return GimError(
+            f"the {what} of step {self.global_step} is not finite; its pairs: {'; '.join(self.batch_names)}",
+            "look at these pairs, lower train.learning_rate or train.clip, and run again: it resumes before them",
+        )

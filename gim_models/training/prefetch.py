@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Generator
 from concurrent.futures import Future, ThreadPoolExecutor
-from itertools import count
 
 from gim_models.training.sample import Batch
 from gim_models.training.stream import BatchStream
@@ -27,7 +26,7 @@ def ahead(stream: BatchStream, workers: int) -> Generator[Batch, None, None]:
     if workers == 0:
         yield from stream
         return
-    numbers = count(stream.start)
+    numbers = stream.numbers()
     waiting: deque[Future[Batch]] = deque()
     with ThreadPoolExecutor(workers, thread_name_prefix="pairs") as pool:
         try:

@@ -11,6 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from gim_data.dataset import balanced_weights
+from gim_data.posed.scene import PosedScene
 from gim_data.synthetic.truth import TruthStore
 from gim_data.types import Floats, Image, PairLabel, Size
 from gim_models.training.sample import CENTRED, Geometry, Placement, Sample, fit, inside, move
@@ -84,7 +85,7 @@ class VideoSource:
 
 
 class TruthSource:
-    """Posed pairs of the worlds.
+    """Posed pairs of the worlds, or of someone else's posed images.
 
     Args:
         stores: the worlds by name.
@@ -94,7 +95,7 @@ class TruthSource:
     """
 
     def __init__(
-        self, stores: Mapping[str, TruthStore], pairs: pd.DataFrame, size: Size, zoom: tuple[float, float] | None
+        self, stores: Mapping[str, PosedScene], pairs: pd.DataFrame, size: Size, zoom: tuple[float, float] | None
     ) -> None:
         self.stores, self.size, self.zoom = stores, size, zoom
         self.pairs = pairs.reset_index(drop=True)
@@ -115,7 +116,8 @@ class TruthSource:
             placement = _whole(image, self.size) if self.zoom is None else place(rng, self.zoom)
             fits.append((fit(image, self.size, placement), fit(depth, self.size, placement, smooth=False).image))
         (a, depth0), (b, depth1) = fits
-        geometry = Geometry(depth0, depth1, a.A @ store.K, b.A @ store.K, store.T_0to1(*frames))  # type: ignore[arg-type]
+        cameras = [placed.A @ store.intrinsics(f) for placed, f in zip((a, b), frames, strict=True)]
+        geometry = Geometry(depth0, depth1, *cameras, store.T_0to1(*frames))  # type: ignore[arg-type]
         name = f"world {world} frames {frames[0]} and {frames[1]}"
         return Sample(name, a.image, b.image, a.box, b.box, _NONE, _NONE, geometry)  # type: ignore[arg-type]
 
@@ -143,8 +145,12 @@ class WarpSource:
 def open_worlds(folders: Mapping[str, Path]) -> tuple[dict[str, TruthStore], pd.DataFrame]:
     """All worlds, and their pairs as one table with columns world, frame0, frame1, overlap."""
     stores = {name: TruthStore.open(folder) for name, folder in sorted(folders.items())}
-    tables = [store.pairs.assign(world=name) for name, store in stores.items()]
-    return stores, pd.concat(tables, ignore_index=True)
+    return stores, all_pairs(stores)
+
+
+def all_pairs(stores: Mapping[str, PosedScene]) -> pd.DataFrame:
+    """The pairs of all scenes as one table with columns world, frame0, frame1, overlap."""
+    return pd.concat([store.pairs.assign(world=name) for name, store in stores.items()], ignore_index=True)
 
 
 def hold_out(pairs: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:

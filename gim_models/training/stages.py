@@ -5,28 +5,33 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from torch import nn
 
 from gim_data.dataset import TrainingIndex
 from gim_data.errors import BadInput
-from gim_data.files import digest_of, read_json
+from gim_data.files import digest_of, from_home, read_json
 from gim_data.ledger import RECORD
+from gim_data.posed.layouts import open_posed
 from gim_data.stage import Job, Summary
-from gim_models.sparse.lightglue import GlueNet, GlueShape, published_glue, seeded_glue
-from gim_models.sparse.matcher import load_student
-from gim_models.sparse.xfeat import published_xfeat
+from gim_models.students import student_loader
 from gim_models.tracking import RunLog, open_tracker
 from gim_models.training.config import Student, TrainConfig, model_key, parse_model_key
-from gim_models.training.loop import Plan, train
+from gim_models.training.families.family import Family, family_of
+from gim_models.training.launch import Unheard, launch
+from gim_models.training.loop import Plan, train_family
 from gim_models.training.results import write_student
 from gim_models.training.sample import Batch, Sample, collate
+from gim_models.training.share import this_share
 from gim_models.training.sources import (
     Source,
     TruthSource,
     VideoSource,
     WarpSource,
+    all_pairs,
     hold_out,
     open_worlds,
     spread,
@@ -65,11 +70,15 @@ def make_base_model(job: Job) -> Summary:
         GimError: weights are missing, or training runs into NaN.
     """
     config: TrainConfig = job.params["train"]
+    if config.launch:
+        return launch(job, config.launch)
     student = job.params["study"].student(job.unit)
-    supply = truth_supply(job, config)
+    supply = truth_supply(job, config) + posed_supply(student, config)
     steps = 0 if student.init == "published" else config.base_steps
     plan = _plan(config, supply, steps, config.base_learning_rate)
-    return _train(job, plan, student, starting_network(student, config.seed), f"{student.name}-base", budget=0.0)
+    family = family_of(student.arch)
+    network = family.start(student, config.seed)
+    return _train(job, plan, student, family, network, f"{student.name}-base", budget=0.0)
 
 
 def make_model(job: Job) -> Summary:
@@ -82,23 +91,17 @@ def make_model(job: Job) -> Summary:
         GimError: the base model cannot be read, or training runs into NaN.
     """
     config: TrainConfig = job.params["train"]
+    if config.launch:
+        return launch(job, config.launch)
     name, budget = parse_model_key(job.unit)
     student = job.params["study"].student(name)
-    network = load_student(job.inputs["base_model"][name]).network
-    supply = truth_supply(job, config)
+    base = job.inputs["base_model"][name]
+    network = student_loader(base).network(base)[1]
+    supply = truth_supply(job, config) + posed_supply(student, config)
     if budget > 0:
         supply += video_supply(job, config, budget)
     plan = _plan(config, supply, config.steps, config.learning_rate * gentleness(student))
-    return _train(job, plan, student, network, model_key(name, budget), budget=budget)
-
-
-def starting_network(student: Student, seed: int) -> GlueNet:
-    """The network before the base stage.
-
-    Raises:
-        GimError: published weights are asked for and not installed.
-    """
-    return published_glue() if student.init == "published" else seeded_glue(GlueShape(), seed)
+    return _train(job, plan, student, family_of(student.arch), network, model_key(name, budget), budget=budget)
 
 
 def gentleness(student: Student) -> float:
@@ -123,6 +126,19 @@ def truth_supply(job: Job, config: TrainConfig) -> Supply:
     frames = chosen[["world", "frame0", "frame1"]].itertuples(index=False, name=None)
     samples = [whole.read(str(world), (int(a), int(b)), rng) for world, a, b in frames]
     return Supply((truth, WarpSource(truth)), (config.mix.truth, config.mix.truth_warp), tuple(samples))
+
+
+def posed_supply(student: Student, config: TrainConfig) -> Supply:
+    """Pairs of the posed data sets that the student names, whole; what is held out comes from the worlds.
+
+    Raises:
+        GimError: a folder holds no data set that is known.
+    """
+    sources = []
+    for folder in student.posed:
+        scenes = open_posed(from_home(folder))
+        sources.append(TruthSource(scenes, all_pairs(scenes), config.image_size, config.augment.zoom))
+    return Supply(tuple(sources), (config.mix.truth,) * len(sources), ())
 
 
 def video_supply(job: Job, config: TrainConfig, budget: float) -> Supply:
@@ -161,8 +177,13 @@ def held_batches(samples: Sequence[Sample], size: int) -> list[Batch]:
     return [collate(part[i : i + size]) for part in (posed, labelled) for i in range(0, len(part), size)]
 
 
-def _train(job: Job, plan: Plan, student: Student, network: GlueNet, name: str, *, budget: float) -> Summary:
-    config, extractor = plan.config, published_xfeat(threshold=0.0)
+def _train(
+    job: Job, plan: Plan, student: Student, family: Family[Any], network: nn.Module, name: str, *, budget: float
+) -> Summary:
+    config = plan.config
+    if this_share(config).rank:  # one of several processes, and not the one that reports
+        train_family(plan, network, family, scratch=job.scratch, progress=job.progress, log=Unheard())
+        return {}
     job.progress.start(f"train {name}", plan.steps)
     tags = {"arch": student.arch, "student": student.name, "init": student.init, "gim.stage": job.stage}
     params = flat(config.model_dump(mode="json")) | {"budget": budget, "total_steps": plan.steps}
@@ -171,8 +192,8 @@ def _train(job: Job, plan: Plan, student: Student, network: GlueNet, name: str, 
     with tracker.run(EXPERIMENT, name, **settings) as log:  # type: ignore[arg-type]
         for stage in sorted(name for name, units in job.inputs.items() if units):
             log.dataset(stage, dataset_digest(job.inputs[stage].values()))
-        done = train(plan, network, extractor, scratch=job.scratch, progress=job.progress, log=log)
-        figures = write_student(job.out, done, plan, network, extractor)
+        done = train_family(plan, network, family, scratch=job.scratch, progress=job.progress, log=log)
+        figures = write_student(job.out, done, plan, network, family)
         _publish(log, job.out, figures)
     best = {key: round(value, 5) for key, value in done.best.items()}
     return {"budget": budget, "steps": plan.steps, **best, "figures": figures}

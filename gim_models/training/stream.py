@@ -24,6 +24,7 @@ class BatchStream:
         batch: pairs per batch.
         seed: of everything drawn.
         start: number of the first batch.
+        step: from one batch's number to the next; above 1 where several processes share the numbers.
     """
 
     sources: Sequence[Source]
@@ -31,11 +32,16 @@ class BatchStream:
     batch: int
     seed: int
     start: int = 0
+    step: int = 1
 
     def __iter__(self) -> Iterator[Batch]:
         """Batches from ``start`` on."""
-        for number in count(self.start):
+        for number in self.numbers():
             yield self.make(number)
+
+    def numbers(self) -> Iterator[int]:
+        """The numbers of the batches, from ``start`` on."""
+        return count(self.start, self.step)
 
     def make(self, number: int) -> Batch:
         """Batch ``number``. Sources take turns in proportion, so that no batch is short of one by chance."""

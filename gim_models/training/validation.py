@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import poselib
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from gim_models.sparse.lightglue import GlueNet
+from gim_models.sparse.superglue import SuperGlue
 from gim_models.sparse.xfeat import XFeatExtractor
 from gim_models.training.augment import plain
 from gim_models.training.config import TrainConfig
@@ -26,7 +27,7 @@ _MIN_MATCHES = 5
 
 @torch.no_grad()
 def validate(
-    network: GlueNet, extractor: XFeatExtractor, batches: Sequence[Batch], config: TrainConfig
+    network: GlueNet | SuperGlue, extractor: XFeatExtractor, batches: Sequence[Batch], config: TrainConfig
 ) -> dict[str, float]:
     """Metrics over held-out batches, none of them augmented.
 
@@ -55,6 +56,11 @@ def validate(
             shares[kind + name] += values
         if exact:
             errors += [_pose_error(batch, known, found, b) for b in range(len(batch))]
+    return summary(errors, shares)
+
+
+def summary(errors: Sequence[float], shares: Mapping[str, Sequence[float]]) -> dict[str, float]:
+    """Means, AUCs and ``val/score`` of pose errors in degrees and of shares by name."""
     metrics = {name: float(np.mean(values)) for name, values in shares.items() if values}
     if errors:
         metrics |= {f"val/auc_{limit}deg": pose_auc(np.array(errors), limit) for limit in (5, 10)}
@@ -82,10 +88,15 @@ def pose_error(T_true: NDArray[np.float64], R: NDArray[np.float64], t: NDArray[n
 
 def _pose_error(batch: Batch, known: Supervised, found: Tensor, b: int) -> float:
     index = torch.nonzero(found[b] >= 0).flatten()
-    if len(index) < _MIN_MATCHES:
-        return 180.0
     points0 = known.side0.points[b, index].double().cpu().numpy()
     points1 = known.side1.points[b, found[b, index]].double().cpu().numpy()
+    return matches_pose_error(batch, b, points0, points1)
+
+
+def matches_pose_error(batch: Batch, b: int, points0: NDArray[np.floating], points1: NDArray[np.floating]) -> float:
+    """Degrees by which the pose that (N, 2) matches of pair ``b`` fit is off; 180 where there are too few."""
+    if len(points0) < _MIN_MATCHES:
+        return 180.0
     cameras = [_camera(batch.K[i], batch.images.shape[-2:]) for i in (b, len(batch) + b)]
     pose, _ = poselib.estimate_relative_pose(points0, points1, *cameras, {"max_epipolar_error": 1.0}, {})
     return pose_error(batch.T_0to1[b].double().cpu().numpy(), np.asarray(pose.R), np.asarray(pose.t))

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 import pytest
 import torch
 from planted_pairs import STILL
 
 from gim_data.dataset import DatasetConfig, make_dataset
-from gim_data.errors import BadInput
+from gim_data.errors import BadInput, GimError
 from gim_data.labels.store import LabelMeta, write_labels
 from gim_data.stage import Job
 from gim_data.synthetic.config import SyntheticConfig
 from gim_data.synthetic.truth import TruthStore, make_world
 from gim_data.types import PairLabel
 from gim_data.video.framestore import StoredFrame, write_frames
+from gim_models.registry import open_matcher
 from gim_models.sparse.lightglue import published_glue
 from gim_models.sparse.matcher import load_student
 from gim_models.training.config import Student, StudyConfig, TrainConfig
@@ -85,3 +88,33 @@ def test_published_weights_are_a_base_as_they_are(tmp_path, extractor):
 def test_without_worlds_there_is_no_base(tmp_path):
     with pytest.raises(BadInput, match="no world"):
         make_base_model(job(tmp_path, "base_model", "lightglue", {"worlds": {}}))
+
+
+@pytest.mark.slow
+def test_a_student_of_another_family_goes_through_both_stages_in_a_process_of_its_own(tmp_path, extractor):
+    """LoFTR, started by a command as ``torchrun`` would be: base, then the model without video, which opens by name."""
+    make_world(made := job(tmp_path, "worlds", "room-0", {}))
+    study = StudyConfig(students=(Student(name="semi", arch="loftr"),))
+    recipe = RECIPE.model_copy(update={"launch": sys.executable, "base_steps": 2, "steps": 1})
+    base = job(tmp_path, "base_model", "semi", {"worlds": {"room-0": made.out}}, study=study, train=recipe)
+    assert make_base_model(base)["steps"] == 2
+    inputs = {"worlds": {"room-0": made.out}, "base_model": {"semi": base.out}}
+    model = job(tmp_path, "model", "semi-000", inputs, study=study, train=recipe)
+    assert set(make_model(model)["figures"]) == {"loss.png", "matches.png"}
+    opened = open_matcher(f"student:{model.out}")
+    assert opened.name == "student:semi-000"
+    image = TruthStore.open(made.out).image(0)
+    assert opened.match(image, image).size0 == (160, 128)
+
+
+def test_a_command_that_does_not_exist_is_named(tmp_path):
+    recipe = RECIPE.model_copy(update={"launch": "no-such-launcher --nproc-per-node 2"})
+    with pytest.raises(GimError, match="no-such-launcher"):
+        make_base_model(job(tmp_path, "base_model", "lightglue", {}, train=recipe))
+
+
+def test_processes_that_fail_are_an_error_that_says_how_to_go_on(tmp_path):
+    recipe = RECIPE.model_copy(update={"launch": f"{sys.executable} -c pass"})
+    with pytest.raises(GimError, match="ended with code 0") as caught:
+        make_base_model(job(tmp_path, "base_model", "lightglue", {}, train=recipe))
+    assert "checkpoint" in caught.value.remedy
