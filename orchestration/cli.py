@@ -15,6 +15,7 @@ from orchestration.commands import (
     bench,
     bev,
     doctor,
+    downstream,
     dvc,
     home,
     labels,
@@ -72,6 +73,9 @@ app.command()(bev.bev)
 bench.app.command("bev")(bev.bev_bench)
 app.command()(mapping.reconstruct)
 app.command()(mapping.localize)
+app.command()(downstream.downstream)
+bench.app.command("maps")(downstream.maps)
+bench.app.command("localization")(downstream.localization)
 app.command()(doctor.doctor)
 app.command()(home.init)
 app.add_typer(home.ui, name="ui")

@@ -23,6 +23,7 @@ Masks = Annotated[
     Path | None, typer.Option(help="Folder of <name>.png; black is left out.", exists=True, file_okay=False)
 ]
 Frames = Annotated[int, typer.Option(min=2, help="Frames taken from a video, evenly.")]
+Thin = Annotated[int, typer.Option("--every", min=1, help="Use every so many-th image: wider baselines.")]
 Radius = Annotated[float, typer.Option(min=0.1, help="Pixels: how far matches without keypoints snap.")]
 Truth = Annotated[Path | None, typer.Option(help="Folder with cameras.json to score against.")]
 Compare = Annotated[bool, typer.Option("--compare-sift", help="Also map the same pairs with COLMAP's own SIFT.")]
@@ -44,6 +45,7 @@ def reconstruct(
     camera: CameraModel = "SIMPLE_RADIAL",
     masks: Masks = None,
     frames: Frames = 60,
+    every: Thin = 1,
     radius: Radius = 2.0,
     truth: Truth = None,
     compare_sift: Compare = False,
@@ -61,7 +63,9 @@ def reconstruct(
       gim reconstruct photos --matcher xfeat+lighterglue --out map
       gim reconstruct walk.mp4 --matcher rootsift --out map --frames 100
       gim reconstruct posed --matcher rootsift --out map --truth posed --compare-sift
+      gim reconstruct posed --matcher rootsift --out wide --every 3 --compare-sift
     """  # noqa: D301
+    from gim_models.downstream.mapping.bench import of_images
     from gim_models.downstream.mapping.export import write_outputs
     from gim_models.downstream.mapping.model import CAMERA_MODELS
     from gim_models.downstream.mapping.quantize import Quantizer
@@ -74,10 +78,11 @@ def reconstruct(
         matcher,
         _pairs(pairs, source),
         max_side,
-        _one_of("--mapper", mapper, ("incremental", "global")),
-        _one_of("--camera", camera, CAMERA_MODELS),
+        one_of("--mapper", mapper, ("incremental", "global")),
+        one_of("--camera", camera, CAMERA_MODELS),
         masks,
         frames,
+        every,
         Quantizer(radius),
         threads,
         seed,
@@ -88,6 +93,8 @@ def reconstruct(
         results = [run(source, target, opened, options, progress)]
         if compare_sift:
             results.append(reconstruct_by_sift(source, target / "sift", results[0].pairs, options, progress))
+    if every > 1:
+        reference = of_images(reference, results[0].images)
     text = write_outputs(target, results, reference, f"{source.name} by {matcher}")
     out.print(text, highlight=False, markup=False, soft_wrap=True)
     if results[0].found is None:
@@ -151,7 +158,12 @@ def _pairs(given: str, source: Path) -> Any:
     raise GimError(f"--pairs {given!r} is neither a way to choose pairs nor a file", f"use one of {', '.join(CHOICES)}")
 
 
-def _one_of(option: str, given: str, choices: Sequence[str]) -> Any:
+def one_of(option: str, given: str, choices: Sequence[str]) -> Any:
+    """The word, if it is one of the choices.
+
+    Raises:
+        GimError: it is not.
+    """
     if given not in choices:
         raise GimError(f"{option} {given!r} is none of its values", f"use one of {', '.join(choices)}")
     return given

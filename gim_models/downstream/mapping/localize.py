@@ -60,6 +60,14 @@ class Localized:
     extent: float
     points: int
 
+    @property
+    def median_error(self) -> tuple[float, float] | None:
+        """Median (distance, degrees) over the queries with a known pose; None where half of them failed."""
+        if not self.errors:
+            return None
+        distance, turn = np.median(list(self.errors.values()), axis=0)
+        return (float(distance), float(turn)) if np.isfinite(distance) else None
+
     def as_json(self) -> dict[str, Any]:
         """Numbers for scripts; a failed query's errors are null."""
         errors = list(self.errors.values())
@@ -85,7 +93,6 @@ class Localized:
             f"{self.matcher}: {numbers['localized']} of {numbers['queries']} queries localized ({self.points} points)"
         ]
         if self.errors:
-            median = np.median(list(self.errors.values()), axis=0)
             rows = [
                 f"({d:g}, {a:g} deg) {100 * r:.1f} %" for (d, a), r in zip(THRESHOLDS, numbers["recall"], strict=True)
             ]
@@ -93,7 +100,9 @@ class Localized:
             shares = zip(SHARES, numbers["relative_recall"], strict=True)
             rows = [f"({100 * d:g} %, {a:g} deg) {100 * r:.1f} %" for (d, a), r in shares]
             lines.append(f"  recall relative to the map's extent of {self.extent:.4g}: {', '.join(rows)}")
-            lines.append(f"  median error: {median[0]:.4g}, {median[1]:.3f} deg")
+            middle = self.median_error
+            told = f"{middle[0]:.4g}, {middle[1]:.3f} deg" if middle else "none, half of the queries or more failed"
+            lines.append(f"  median error: {told}")
         return "\n".join([*lines, *(f"  {name}: {reason}" for name, reason in numbers["failed"].items())])
 
 
