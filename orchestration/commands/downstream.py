@@ -59,7 +59,7 @@ def maps(
     mapper: MapperName = "incremental",
     threads: Threads = -1,
     seed: Seed = 0,
-    device: Device = "cpu",
+    device: Device = "auto",
     as_json: AsJson = False,
 ) -> None:
     """Reconstruct posed sets with several matchers and compare with the true cameras.
@@ -98,7 +98,7 @@ def localization(
     max_images: Most = 60,
     threads: Threads = -1,
     seed: Seed = 0,
-    device: Device = "cpu",
+    device: Device = "auto",
     as_json: AsJson = False,
 ) -> None:
     """Find some images of posed sets in maps of the others, with several matchers.

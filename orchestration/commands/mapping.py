@@ -30,7 +30,11 @@ Compare = Annotated[bool, typer.Option("--compare-sift", help="Also map the same
 Threads = Annotated[int, typer.Option(help="Threads of COLMAP; -1 for all cores.")]
 Seed = Annotated[int, typer.Option(help="Of every random choice.")]
 Map = Annotated[Path, typer.Option("--map", help="Posed images (cameras.json), or what 'gim reconstruct' wrote.")]
-Queries = Annotated[Path | None, typer.Option(help="Folder of query images.")]
+Queries = Annotated[Path | None, typer.Option(help="Query images: a folder, or a list with intrinsics.", exists=True)]
+Depth = Annotated[
+    Path | None,
+    typer.Option(help="Depth maps of map images, <stem>.png, 16 bits, mm.", exists=True, file_okay=False),
+]
 Every = Annotated[int, typer.Option(min=2, help="Without --queries: every so many-th image of the map is one.")]
 Device = Annotated[str, typer.Option(help="Torch device of learned matchers: auto, cpu, cuda...")]
 
@@ -108,6 +112,7 @@ def localize(
     matcher: MatcherName,
     target: Target,
     queries: Queries = None,
+    depth: Depth = None,
     every: Every = 4,
     max_side: MaxSide = 1600,
     radius: Radius = 2.0,
@@ -117,25 +122,32 @@ def localize(
 ) -> None:
     """Camera poses of query images in a map of posed images.
 
-    Triangulates the map from the given cameras, retrieves, matches, and estimates poses. Writes poses.txt in the
-    format of the long-term visual localization benchmark and localization.json; queries with known poses are scored.
+    Triangulates the map from the given cameras (or lifts matches by --depth, or by scans in InLoc's layout),
+    retrieves, matches, and estimates poses. Writes poses.txt, the same as submission.txt with the names that the
+    long-term visual localization benchmark wants, and localization.json; queries with known poses are scored.
 
     \b
     Examples:
       gim localize --map posed --matcher xfeat+lighterglue --out found              every 4th image is a query
       gim localize --map reference --queries photos --matcher rootsift --out found
+      gim localize --map aachen --queries aachen/queries --matcher xfeat+lighterglue --out found
+      gim localize --map inloc --matcher xfeat+lighterglue --out found
+      gim localize --map office --depth office/depth_mm --matcher rootsift --out found
     """  # noqa: D301
     from gim_models.downstream.mapping.localize import localize as run
     from gim_models.downstream.mapping.quantize import Quantizer
     from gim_models.downstream.mapping.reconstruct import MapOptions
-    from gim_models.downstream.mapping.reference import read_queries, read_reference, split
+    from gim_models.downstream.mapping.reference import read_queries, read_reference, split_off, with_depth
     from gim_models.evaluation.predictions import pick_device
     from gim_models.registry import open_matcher
 
     reference = read_reference(map_folder)
+    if depth is not None:
+        reference = with_depth(reference, depth)
     if queries is None:
-        reference, asked = split(reference, every)
+        reference, asked = split_off(map_folder, reference, every)
     else:
+        reference = [posed for posed in reference if depth is None or posed.surface is not None]
         asked = read_queries(queries, reference)
     options = MapOptions(matcher, max_side=max_side, quantizer=Quantizer(radius), threads=threads, seed=seed)
     with reporting(out) as progress:
