@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import cv2
 import numpy as np
 import pytest
@@ -10,6 +12,7 @@ from planted_scene import STEP, camera_of
 
 from gim_data.bench.posed import Camera
 from gim_data.stage import Silent
+from gim_data.types import Matches
 from gim_models.dense.matcher import DenseConfig, DenseMatcher
 from gim_models.dense.warp import Warp
 from gim_models.downstream.mapping.quantize import Quantizer
@@ -79,6 +82,43 @@ class TrueWarps:
         return ((2 * there + 1) / [width, height] - 1).T.reshape(2, height, width)
 
 
+class TrueGrid:
+    """A semi-dense matcher: cells of eight pixels in the first image, their places to a third of a pixel in the other.
+
+    So an image has matches at its cells in pairs that it leads, and between them in the others.
+    """
+
+    name = "grid"
+
+    def __init__(self, room):
+        self.room = room
+
+    def match(self, image0, image1, mask0=None, mask1=None):
+        first, second = camera_of(image0), camera_of(image1)
+        cells = np.stack(np.meshgrid(np.arange(4, SIZE[0], 8), np.arange(4, SIZE[1], 8)), -1).reshape(-1, 2)
+        there = self.room.project(second, self.room.surface(first, cells.astype(float)))
+        there += np.random.default_rng([first, second]).normal(0, 0.3, there.shape)
+        inside = ((there >= 0) & (there <= np.array(SIZE) - 1)).all(1)
+        ends = [points[inside].astype(np.float32) for points in (cells, there)]
+        return Matches(*ends, np.ones(inside.sum(), np.float32), SIZE, SIZE)
+
+
+def scored(room, found):
+    """The score of a map that must have been made."""
+    assert found is not None
+    return score_map(found, [Camera(Path(f"{row}.png"), K, T) for row, T in enumerate(room.T_w2c)])
+
+
+def test_the_grid_of_a_semi_dense_matcher_becomes_tracks_and_the_true_cameras(tmp_path):
+    room = Room()
+    options = MapOptions("grid", threads=1)
+    found = reconstruct(room.write(tmp_path / "in"), tmp_path / "out", TrueGrid(room), options, Silent()).found
+    score = scored(room, found)
+    assert (score.registered, score.images) == (6, 6)
+    assert score.relative_error < 0.02
+    assert (found.track_lengths >= 3).sum() > 300
+
+
 @pytest.mark.slow
 def test_true_warps_become_long_tracks_and_the_true_cameras(tmp_path):
     """Each pair is sampled at pixels of its own; still points are seen by three images and more."""
@@ -87,8 +127,7 @@ def test_true_warps_become_long_tracks_and_the_true_cameras(tmp_path):
     source = room.write(tmp_path / "in")
     options = MapOptions("true", threads=1)
     found = reconstruct(source, tmp_path / "out", matcher, options, Silent()).found
-    assert found is not None
-    score = score_map(found, [Camera(tmp_path / f"{row}.png", K, T) for row, T in enumerate(room.T_w2c)])
+    score = scored(room, found)
     assert (score.registered, score.images) == (6, 6)
     assert score.relative_error < 0.02
     assert score.reprojection_px < 1

@@ -160,10 +160,6 @@ def reconstruct_by_sift(
     return _mapped(COLMAP_SIFT, gathered, plan, pairs, inliers, out, options, progress, watch)
 
 
-def _gather(source: Path, out: Path, options: MapOptions, masks: Path | None, progress: Progress) -> Gathered:
-    return gather(source, out / "images", masks=masks, frames=options.frames, every=options.every, progress=progress)
-
-
 def open_engine(matcher: Matcher, images: Sequence[MapImage], work: Path, options: MapOptions) -> ImageMatcher:
     """The matcher over these images, with what earlier runs left in ``work``."""
     store = MatchStore(work / "matches", settings_digest(options.matcher, options.max_side))
@@ -231,6 +227,10 @@ def join(engine: ImageMatcher, pairs: Sequence[Pair], quantizer: Quantizer) -> Q
             rows[pair] = np.stack([found.index0, found.index1], axis=1).astype(np.int64)
         joined = Quantized([engine.keypoints(row) for row in range(len(engine.images))], rows)
     return Quantized(joined.keypoints, {pair: found for pair, found in joined.matches.items() if len(found) >= _ENOUGH})
+
+
+def _gather(source: Path, out: Path, options: MapOptions, masks: Path | None, progress: Progress) -> Gathered:
+    return gather(source, out / "images", masks=masks, frames=options.frames, every=options.every, progress=progress)
 
 
 def _mapped(
