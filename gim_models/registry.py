@@ -37,12 +37,13 @@ def open_matcher(name: str, *, device: str = "cpu") -> Matcher:
     Args:
         name: one of ``FACTORIES``, ``<prefix>:<folder>`` with a prefix of ``FOLDER_FACTORIES``, or ``<prefix>:<model>``
             with one of ``MODEL_FACTORIES``.
-        device: torch device of learned matchers.
+        device: torch device of learned matchers, or ``auto``.
 
     Raises:
-        GimError: no matcher has this name, or its weights are not there.
+        GimError: no matcher has this name, its weights are not there, or the device is not.
     """
     prefix, _, folder = name.partition(":")
+    device = usable_device(device)
     if name in FACTORIES:
         return cast(Callable[[str], Matcher], load(FACTORIES[name]))(device)
     if folder and prefix in FOLDER_FACTORIES:
@@ -52,6 +53,31 @@ def open_matcher(name: str, *, device: str = "cpu") -> Matcher:
     if folder and prefix in MODEL_FACTORIES:
         return cast(Callable[[str, str], Matcher], load(MODEL_FACTORIES[prefix]))(folder, device)
     raise GimError(f"there is no matcher {name!r}", f"use one of {matcher_names()}")
+
+
+def usable_device(wish: str) -> str:
+    """The torch device of that name; ``auto`` is cuda where there is one, else cpu.
+
+    Raises:
+        GimError: torch knows no such device, or this machine has none.
+    """
+    if wish == "cpu":
+        return wish
+    import torch
+
+    found = torch.cuda.is_available()
+    if wish == "auto":
+        return "cuda" if found else "cpu"
+    try:
+        kind = torch.device(wish).type
+    except RuntimeError:
+        raise GimError(f"{wish!r} is no torch device", "use auto, cpu, cuda, cuda:1 or mps") from None
+    if kind == "cuda" and not found:
+        raise GimError(
+            "there is no CUDA device that this build of torch can use",
+            "use the device cpu, or install a CUDA build of torch (see GPU in README.md)",
+        )
+    return wish
 
 
 def matcher_names() -> list[str]:

@@ -13,12 +13,16 @@ _NETWORKS_AND_TRAINING = (*_NETWORKS, "gim_models/training")
 STUDENT = Axis("student", "gim_models.training.config:student_keys", sections=("study",))
 MODEL_AXIS = Axis("model", "gim_models.training.config:model_keys", sections=("study",))
 MATCHER = Axis("matcher", "gim_models.stages:matcher_keys", sections=("study", "evaluate"))
+CONTENDER = Axis(
+    "contender", "gim_models.downstream.config:contender_keys", sections=("study", "evaluate", "downstream")
+)
 
 SECTIONS = {
     "labels": "gim_data.labels.config:LabelsConfig",
     "study": "gim_models.training.config:StudyConfig",
     "train": "gim_models.training.config:TrainConfig",
     "evaluate": "gim_models.evaluation.config:EvaluateConfig",
+    "downstream": "gim_models.downstream.config:DownstreamConfig",
 }
 
 # Which fields decide which bytes: adding a baseline or a bootstrap sample must not match a single pair again.
@@ -136,7 +140,109 @@ SCALING = Stage(
     doc="Accuracy over hours of video: table, figure, MLflow study.",
 )
 
-STAGES = (MATCHES, BASE_MODEL, MODEL, BENCH, PREDICTIONS, SCORES, SCALING)
+_SETS = ("downstream.maps", "downstream.planes", "downstream.points", "downstream.scans")
+_MATCHING = ("gim_models/teachers", "gim_models/sparse")
+
+SCENES = Stage(
+    name="scenes",
+    group="downstream",
+    fn="gim_models.downstream.scenes:make_scenes",
+    axis=CORPUS,
+    params=_SETS,
+    code=("gim_data/synthetic/showcase.py", "gim_models/downstream/scenes.py"),
+    external="gim_models.downstream.scenes:outside",
+    doc="Posed images, planes and scans on which matchers are put to use.",
+)
+MAPS = Stage(
+    name="maps",
+    group="downstream",
+    fn="gim_models.downstream.mapping.stage:make_maps",
+    axis=CONTENDER,
+    deps=("scenes", "model"),
+    params=(
+        "downstream.maps",
+        "downstream.every",
+        "downstream.max_images",
+        "downstream.max_side",
+        "downstream.seed",
+    ),
+    code=("gim_models/downstream/mapping", *_MATCHING),
+    external="gim_models.downstream.config:mapping_outside",
+    pool="gpu",
+    upstream="gim_models.downstream.config:contender_upstream",
+    doc="Multi-view reconstruction by each matcher, whole sets and thinned ones, against the true cameras.",
+)
+RELOCALIZATION = Stage(
+    name="relocalization",
+    group="downstream",
+    fn="gim_models.downstream.mapping.stage:make_relocalization",
+    axis=CONTENDER,
+    deps=("scenes", "model"),
+    params=(
+        "downstream.maps",
+        "downstream.query_every",
+        "downstream.max_images",
+        "downstream.max_side",
+        "downstream.seed",
+    ),
+    code=("gim_models/downstream/mapping", *_MATCHING),
+    external="gim_models.downstream.config:mapping_outside",
+    pool="gpu",
+    upstream="gim_models.downstream.config:contender_upstream",
+    doc="Where query images were taken, in a map of the others.",
+)
+PLANES = Stage(
+    name="planes",
+    group="downstream",
+    fn="gim_models.downstream.flat_stage:make_planes",
+    axis=CONTENDER,
+    deps=("scenes", "model"),
+    params=("downstream.planes", "downstream.points", "downstream.short_side", "downstream.seed"),
+    code=("gim_models/downstream/flat_stage.py", "gim_models/evaluation/flat_bench.py", *_MATCHING),
+    external="gim_models.evaluation.baselines:outside",
+    pool="gpu",
+    upstream="gim_models.downstream.config:contender_upstream",
+    doc="Homographies against the truth, fundamental matrices against clicked points.",
+)
+BEV = Stage(
+    name="bev",
+    group="downstream",
+    fn="gim_models.downstream.bev.stage:make_bev",
+    axis=CONTENDER,
+    deps=("scenes", "model"),
+    params=("downstream.scans", "downstream.farthest", "downstream.columns", "downstream.headings", "downstream.seed"),
+    code=("gim_models/downstream/bev", *_MATCHING),
+    external="gim_models.evaluation.baselines:outside",
+    pool="gpu",
+    upstream="gim_models.downstream.config:contender_upstream",
+    doc="Lidar scans aligned by matching what they look like from above.",
+)
+DOWNSTREAM = Stage(
+    name="downstream",
+    group="downstream",
+    fn="gim_models.downstream.table:make_table",
+    axis=CORPUS,
+    deps=("maps", "relocalization", "planes", "bev"),
+    code=("gim_models/downstream/table.py", "gim_models/downstream/tasks.py"),
+    upstream="gim_models.downstream.config:table_upstream",
+    doc="What each matcher is good for: one table, one figure.",
+)
+
+STAGES = (
+    MATCHES,
+    BASE_MODEL,
+    MODEL,
+    BENCH,
+    PREDICTIONS,
+    SCORES,
+    SCALING,
+    SCENES,
+    MAPS,
+    RELOCALIZATION,
+    PLANES,
+    BEV,
+    DOWNSTREAM,
+)
 
 
 def matcher_keys(params: Params, root: object) -> list[str]:

@@ -16,6 +16,7 @@ from orchestration.commands import (
     bench,
     bev,
     doctor,
+    downstream,
     dvc,
     home,
     labels,
@@ -79,6 +80,9 @@ app.command()(mapping.reconstruct)
 app.command()(mapping.localize)
 app.command()(splat.splat)
 bench.app.command("splat")(splat.splat_bench)
+app.command()(downstream.downstream)
+bench.app.command("maps")(downstream.maps)
+bench.app.command("localization")(downstream.localization)
 app.command()(doctor.doctor)
 app.command()(home.init)
 app.add_typer(home.ui, name="ui")

@@ -27,7 +27,7 @@ PLOTS = [
         }
     }
 ]
-METRICS = [f"{SCALING}/metrics.json"]
+METRICS = [f"{SCALING}/metrics.json", "data/downstream/all/metrics.json"]
 
 
 def render(graph: Mapping[str, Stage] = GRAPH, *, command: str = "gim run") -> str:

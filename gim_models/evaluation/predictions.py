@@ -55,20 +55,10 @@ def open_unit(job: Job, config: EvaluateConfig) -> Matcher:
     """
     from gim_models.registry import open_matcher
 
-    device = pick_device(config.device)
     baselines = distinct_keys(config.baselines)
     if job.unit in baselines:
-        return open_matcher(located(baselines[job.unit], job.root), device=device)
+        return open_matcher(located(baselines[job.unit], job.root), device=config.device)
     folder = job.inputs.get("model", {}).get(job.unit)
     if folder is None:
         raise GimError(f"model {job.unit} was not made", f"run 'gim run model' and see why {job.unit} was skipped")
-    return open_matcher(f"student:{folder}", device=device)
-
-
-def pick_device(wish: str) -> str:
-    """``auto`` becomes cuda where there is one, else cpu; anything else stays."""
-    if wish != "auto":
-        return wish
-    import torch
-
-    return "cuda" if torch.cuda.is_available() else "cpu"
+    return open_matcher(f"student:{folder}", device=config.device)

@@ -72,6 +72,7 @@ def build(root: Path, graph: Mapping[str, Stage], target: Path | None = None) ->
         skips=[(name, unit, e) for name, units in entries.items() for unit, e in units.items() if e.skipped],
         curve=_curve(ledger, entries.get("scaling_curve", {})),
         galleries=[(name, text, list(_figures(ledger, name, entries.get(name, {})))) for name, text in GALLERY.items()],
+        uses=_uses(ledger, entries.get("downstream", {})),
         training=list(_figures(ledger, "model", entries.get("model", {}))),
         root=shlex.quote(str(root)),
     )
@@ -105,3 +106,18 @@ def _curve(ledger: Ledger, units: Mapping[str, Entry]) -> dict[str, Any] | None:
         return None
     folder = ledger.folder("scaling_curve", "all")
     return {"table": read_json(folder / "scaling.json"), "figures": list(_figures(ledger, "scaling_curve", units))}
+
+
+def _uses(ledger: Ledger, units: Mapping[str, Entry]) -> dict[str, Any] | None:
+    """The figure of the downstream stage and a table per task, or None where that stage has not run."""
+    if "all" not in units or units["all"].skipped:
+        return None
+    from gim_models.downstream.table import read_table
+    from gim_models.downstream.tasks import TASKS, rows_of, used_columns
+
+    found = read_table(ledger.folder("downstream", "all"))
+    tables = [
+        (TASKS[task].title, [column.title for column in used_columns(TASKS[task], of)], rows_of(TASKS[task], of))
+        for task, of in found.items()
+    ]
+    return {"tables": tables, "figures": list(_figures(ledger, "downstream", units))}

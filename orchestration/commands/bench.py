@@ -89,10 +89,9 @@ def points(folders: Folders, matcher: Matchers, device: Device = "auto", as_json
 
 
 def _open(name: str, device: str) -> Any:
-    from gim_models.evaluation.predictions import pick_device
     from gim_models.registry import open_matcher
 
-    return open_matcher(name, device=pick_device(device))
+    return open_matcher(name, device=device)
 
 
 def _merged(found: Sequence[dict[str, list[Any]]]) -> dict[str, list[Any]]:

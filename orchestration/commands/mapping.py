@@ -23,13 +23,18 @@ Masks = Annotated[
     Path | None, typer.Option(help="Folder of <name>.png; black is left out.", exists=True, file_okay=False)
 ]
 Frames = Annotated[int, typer.Option(min=2, help="Frames taken from a video, evenly.")]
+Thin = Annotated[int, typer.Option("--every", min=1, help="Use every so many-th image: wider baselines.")]
 Radius = Annotated[float, typer.Option(min=0.1, help="Pixels: how far matches without keypoints snap.")]
 Truth = Annotated[Path | None, typer.Option(help="Folder with cameras.json to score against.")]
 Compare = Annotated[bool, typer.Option("--compare-sift", help="Also map the same pairs with COLMAP's own SIFT.")]
 Threads = Annotated[int, typer.Option(help="Threads of COLMAP; -1 for all cores.")]
 Seed = Annotated[int, typer.Option(help="Of every random choice.")]
 Map = Annotated[Path, typer.Option("--map", help="Posed images (cameras.json), or what 'gim reconstruct' wrote.")]
-Queries = Annotated[Path | None, typer.Option(help="Folder of query images.")]
+Queries = Annotated[Path | None, typer.Option(help="Query images: a folder, or a list with intrinsics.", exists=True)]
+Depth = Annotated[
+    Path | None,
+    typer.Option(help="Depth maps of map images, <stem>.png, 16 bits, mm.", exists=True, file_okay=False),
+]
 Every = Annotated[int, typer.Option(min=2, help="Without --queries: every so many-th image of the map is one.")]
 Device = Annotated[str, typer.Option(help="Torch device of learned matchers: auto, cpu, cuda...")]
 
@@ -44,6 +49,7 @@ def reconstruct(
     camera: CameraModel = "SIMPLE_RADIAL",
     masks: Masks = None,
     frames: Frames = 60,
+    every: Thin = 1,
     radius: Radius = 2.0,
     truth: Truth = None,
     compare_sift: Compare = False,
@@ -61,33 +67,37 @@ def reconstruct(
       gim reconstruct photos --matcher xfeat+lighterglue --out map
       gim reconstruct walk.mp4 --matcher rootsift --out map --frames 100
       gim reconstruct posed --matcher rootsift --out map --truth posed --compare-sift
+      gim reconstruct posed --matcher rootsift --out wide --every 3 --compare-sift
     """  # noqa: D301
+    from gim_models.downstream.mapping.bench import of_images
     from gim_models.downstream.mapping.export import write_outputs
     from gim_models.downstream.mapping.model import CAMERA_MODELS
     from gim_models.downstream.mapping.quantize import Quantizer
     from gim_models.downstream.mapping.reconstruct import MapOptions, reconstruct_by_sift
     from gim_models.downstream.mapping.reconstruct import reconstruct as run
-    from gim_models.evaluation.predictions import pick_device
     from gim_models.registry import open_matcher
 
     options = MapOptions(
         matcher,
         _pairs(pairs, source),
         max_side,
-        _one_of("--mapper", mapper, ("incremental", "global")),
-        _one_of("--camera", camera, CAMERA_MODELS),
+        one_of("--mapper", mapper, ("incremental", "global")),
+        one_of("--camera", camera, CAMERA_MODELS),
         masks,
         frames,
+        every,
         Quantizer(radius),
         threads,
         seed,
     )
     reference = _reference(truth, source)
     with reporting(out) as progress:
-        opened = open_matcher(matcher, device=pick_device(device))
+        opened = open_matcher(matcher, device=device)
         results = [run(source, target, opened, options, progress)]
         if compare_sift:
             results.append(reconstruct_by_sift(source, target / "sift", results[0].pairs, options, progress))
+    if every > 1:
+        reference = of_images(reference, results[0].images)
     text = write_outputs(target, results, reference, f"{source.name} by {matcher}")
     out.print(text, highlight=False, markup=False, soft_wrap=True)
     if results[0].found is None:
@@ -101,6 +111,7 @@ def localize(
     matcher: MatcherName,
     target: Target,
     queries: Queries = None,
+    depth: Depth = None,
     every: Every = 4,
     max_side: MaxSide = 1600,
     radius: Radius = 2.0,
@@ -110,29 +121,35 @@ def localize(
 ) -> None:
     """Camera poses of query images in a map of posed images.
 
-    Triangulates the map from the given cameras, retrieves, matches, and estimates poses. Writes poses.txt in the
-    format of the long-term visual localization benchmark and localization.json; queries with known poses are scored.
+    Triangulates the map from the given cameras (or lifts matches by --depth, or by scans in InLoc's layout),
+    retrieves, matches, and estimates poses. Writes poses.txt, the same as submission.txt with the names that the
+    long-term visual localization benchmark wants, and localization.json; queries with known poses are scored.
 
     \b
     Examples:
       gim localize --map posed --matcher xfeat+lighterglue --out found              every 4th image is a query
       gim localize --map reference --queries photos --matcher rootsift --out found
+      gim localize --map aachen --queries aachen/queries --matcher xfeat+lighterglue --out found
+      gim localize --map inloc --matcher xfeat+lighterglue --out found
+      gim localize --map office --depth office/depth_mm --matcher rootsift --out found
     """  # noqa: D301
     from gim_models.downstream.mapping.localize import localize as run
     from gim_models.downstream.mapping.quantize import Quantizer
     from gim_models.downstream.mapping.reconstruct import MapOptions
-    from gim_models.downstream.mapping.reference import read_queries, read_reference, split
-    from gim_models.evaluation.predictions import pick_device
+    from gim_models.downstream.mapping.reference import read_queries, read_reference, split_off, with_depth
     from gim_models.registry import open_matcher
 
     reference = read_reference(map_folder)
+    if depth is not None:
+        reference = with_depth(reference, depth)
     if queries is None:
-        reference, asked = split(reference, every)
+        reference, asked = split_off(map_folder, reference, every)
     else:
+        reference = [posed for posed in reference if depth is None or posed.surface is not None]
         asked = read_queries(queries, reference)
     options = MapOptions(matcher, max_side=max_side, quantizer=Quantizer(radius), threads=threads, seed=seed)
     with reporting(out) as progress:
-        opened = open_matcher(matcher, device=pick_device(device))
+        opened = open_matcher(matcher, device=device)
         found = run(reference, asked, target, opened, options, progress)
     out.print(found.as_text(), highlight=False, markup=False, soft_wrap=True)
     out.print(f"poses {target / 'poses.txt'}", highlight=False, soft_wrap=True)
@@ -151,7 +168,12 @@ def _pairs(given: str, source: Path) -> Any:
     raise GimError(f"--pairs {given!r} is neither a way to choose pairs nor a file", f"use one of {', '.join(CHOICES)}")
 
 
-def _one_of(option: str, given: str, choices: Sequence[str]) -> Any:
+def one_of(option: str, given: str, choices: Sequence[str]) -> Any:
+    """The word, if it is one of the choices.
+
+    Raises:
+        GimError: it is not.
+    """
     if given not in choices:
         raise GimError(f"{option} {given!r} is none of its values", f"use one of {', '.join(choices)}")
     return given

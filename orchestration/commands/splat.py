@@ -92,9 +92,9 @@ def splat(
     from gim_models.downstream.splatting.render import open_renderer
     from gim_models.downstream.splatting.results import splat as run
     from gim_models.downstream.splatting.sources import Mapping, open_scene
-    from gim_models.evaluation.predictions import pick_device
+    from gim_models.registry import usable_device
 
-    device = pick_device(device)
+    device = usable_device(device)
     open_renderer(renderer.value, device)  # what cannot run is said before a map is made
     mapping = Mapping(MapOptions(matcher, pairs.value, max_side, threads=threads, seed=seed), device)
     options = _options(steps, count, most, seed, init)
@@ -141,10 +141,9 @@ def splat_bench(
     from gim_models.downstream.splatting.compare import Contest, compare
     from gim_models.downstream.splatting.figures import write_comparison
     from gim_models.downstream.splatting.render import open_renderer
-    from gim_models.evaluation.predictions import pick_device
-    from gim_models.registry import open_matcher
+    from gim_models.registry import open_matcher, usable_device
 
-    device = pick_device(device)
+    device = usable_device(device)
     open_renderer(renderer.value, device)
     contest = Contest(
         [(name, open_matcher(name, device=device)) for name in matcher],

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 from planted_scene import Scene
 
@@ -62,6 +65,91 @@ def test_one_image(gim, tmp_path):
     code, _, err = gim("reconstruct", source, "--matcher", "planted", "--out", tmp_path / "map")
     assert code == 1
     assert "two or more readable images" in err
+
+
+def test_a_map_that_cannot_be_made_says_so_and_fails(gim, tmp_path):
+    """Two pictures of different sizes without texture: nothing matches; the summary is there and the code is 1."""
+    pytest.importorskip("pycolmap", reason="pip install 'gim[downstream]'")
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for name, size in (("a.png", (64, 80)), ("b.png", (90, 120))):
+        cv2.imwrite(str(folder / name), np.full((*size, 3), 90, np.uint8))
+    (folder / "c.jpg").write_bytes(b"not a picture")
+    words = ("--matcher", "rootsift", "--out", tmp_path / "map", "--threads", 1, "--device", "cpu")
+    code, out, err = gim("reconstruct", folder, *words)
+    assert code == 1
+    assert "0 of 2 images placed" in out
+    assert "add images with more overlap" in out
+    assert "left out: " in out
+    assert "c.jpg" in out
+    assert "no map was made" in err
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("--map", "one"), "no map of two or more images"),
+        (("--map", "in", "--queries", "empty"), "holds no image"),
+        (("--map", "in", "--queries", "broken"), "q.png is no readable image"),
+        (("--map", "in", "--queries", "nowhere"), "'nowhere' does not exist"),
+        (("--map", "in", "--depth", "empty"), "holds no depth map"),
+        (("--map", "bad"), "cameras.json"),
+    ],
+)
+def test_wrong_words_of_localize(gim, tmp_path, monkeypatch, words, told):
+    monkeypatch.chdir(tmp_path)
+    Scene(count=3, points=60).write(Path("in"))
+    Scene(count=3, points=60).write(Path("one"), rows=[0])
+    Path("empty").mkdir()
+    Path("broken").mkdir()
+    Path("broken/q.png").write_bytes(b"not a picture")
+    Path("bad").mkdir()
+    Path("bad/cameras.json").write_text("{")
+    code, _, err = gim("localize", *words, "--matcher", "planted", "--out", "out", "--device", "cpu")
+    assert code != 0
+    assert told in err.replace("\n", " ")
+
+
+def test_a_table_of_maps_and_of_queries(gim, tmp_path):
+    """Whole and thinned, by two matchers: a row each, and the numbers beside them."""
+    pytest.importorskip("pycolmap", reason="pip install 'gim[downstream]'")
+    source = Scene(count=7).write(tmp_path / "arc")
+    words = ("--threads", 1, "--device", "cpu", "--out", tmp_path / "out")
+    code, out, _ = gim(
+        "bench", "maps", source, "-m", "planted", "-m", "colmap-sift", "--every", 1, "--every", 3, *words
+    )
+    assert code == 0
+    rows = [line.split() for line in out.splitlines() if line.startswith("arc")]
+    assert [row[:3] for row in rows[:4]] == [
+        ["arc", "planted", "7/7"],
+        ["arc", "colmap-sift", "0/7"],
+        ["arc-every-3", "planted", "3/3"],
+        ["arc-every-3", "colmap-sift", "0/3"],
+    ]
+    assert json.loads((tmp_path / "out" / "maps.json").read_text())["planted"]["arc"]["within_1_percent"] == 1
+    code, out, _ = gim("bench", "localization", source, "-m", "planted", *words)
+    assert code == 0
+    assert "2/2" in out
+
+
+def test_a_set_without_cameras_has_no_row(gim, tmp_path):
+    pytest.importorskip("pycolmap", reason="pip install 'gim[downstream]'")
+    source = Scene(count=3).write(tmp_path / "arc")
+    (source / "cameras.json").unlink()
+    words = ("--threads", 1, "--device", "cpu", "--out", tmp_path / "out")
+    code, _, err = gim("bench", "maps", source, "-m", "planted", *words)
+    assert code == 1
+    assert "no camera for its images" in err
+
+
+def test_every_third_image(gim, tmp_path):
+    pytest.importorskip("pycolmap", reason="pip install 'gim[downstream]'")
+    source = Scene(count=7).write(tmp_path / "in")
+    words = ("--every", 3, "--threads", 1, "--device", "cpu")
+    code, out, _ = gim("reconstruct", source, "--matcher", "planted", "--out", tmp_path / "map", *words)
+    assert code == 0
+    assert "3 of 3 images placed" in out
+    assert "3 of 3 placed, median centre error" in out
 
 
 @pytest.mark.slow

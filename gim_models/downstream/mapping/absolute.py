@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 from scipy.spatial.transform import Rotation
@@ -82,17 +82,30 @@ def recall(errors: Sequence[tuple[float, float]], thresholds: Sequence[tuple[flo
     return [sum(d <= most and a <= turn for d, a in errors) / len(errors) for most, turn in thresholds]
 
 
-def write_poses(path: Path, poses: Sequence[QueryPose]) -> None:
+def submission_names(names: Sequence[str]) -> list[str]:
+    """Names as the long-term localization benchmark lists them: file names alone, as for Aachen and InLoc.
+
+    Where two queries share one, as RobotCar's three cameras do, all are led by their folder.
+    """
+    parts = [PurePosixPath(name).parts for name in names]
+    for count in range(1, max(map(len, parts), default=0) + 1):
+        short = ["/".join(each[-count:]) for each in parts]
+        if len(set(short)) == len(short):
+            return short
+    return list(names)
+
+
+def write_poses(path: Path, poses: Sequence[QueryPose], names: Sequence[str] | None = None) -> None:
     """Write ``name qw qx qy qz tx ty tz`` a line, world to camera: what the long-term localization benchmark takes.
 
-    A query without a pose has no line: the benchmark counts it as failed.
+    A query without a pose has no line: the benchmark counts it as failed. ``names`` replace the poses' own.
     """
     lines = []
-    for pose in poses:
+    for name, pose in zip([pose.name for pose in poses] if names is None else names, poses, strict=True):
         if pose.T_w2c is not None:
             quaternion = Rotation.from_matrix(pose.T_w2c[:3, :3]).as_quat(scalar_first=True)
             numbers = " ".join(f"{value:.9g}" for value in (*quaternion, *pose.T_w2c[:3, 3]))
-            lines.append(f"{pose.name} {numbers}\n")
+            lines.append(f"{name} {numbers}\n")
     with atomic(path) as temporary:
         temporary.write_text("".join(lines))
 

@@ -85,7 +85,15 @@ class Gathered:
     notes: list[str]
 
 
-def gather(source: Path, out: Path, *, masks: Path | None, frames: int, progress: Progress | None = None) -> Gathered:
+def gather(
+    source: Path,
+    out: Path,
+    *,
+    masks: Path | None,
+    frames: int,
+    every: int = 1,
+    progress: Progress | None = None,
+) -> Gathered:
     """Lay the images of a folder, or frames of a video, out in ``out``.
 
     Files that need no turning are linked, those that EXIF turns are copied upright: everything later, COLMAP and
@@ -96,6 +104,7 @@ def gather(source: Path, out: Path, *, masks: Path | None, frames: int, progress
         out: folder for links, copies and frames.
         masks: folder with ``<name>.png`` or ``<stem>.png`` per image, or None.
         frames: how many frames of a video are taken, evenly over its time.
+        every: of these images or frames, every so many-th is used, from the first.
         progress: where to report.
 
     Raises:
@@ -104,9 +113,9 @@ def gather(source: Path, out: Path, *, masks: Path | None, frames: int, progress
     progress = progress or Silent()
     out.mkdir(parents=True, exist_ok=True)
     if source.is_dir():
-        found, notes = _lay_out(source, out, progress)
+        found, notes = _lay_out(source, out, every, progress)
     elif source.is_file():
-        found, notes = _sample(source, out, frames, progress), []
+        found, notes = _sample(source, out, frames, every, progress), []
     else:
         raise BadInput(f"{source} does not exist", "name a folder of images or a video file")
     if len(found) < 2:
@@ -125,9 +134,9 @@ def describe(path: Path, name: str) -> MapImage:
         return MapImage(name, path, picture.size, _exif_focal(picture), _device(picture))
 
 
-def _lay_out(source: Path, out: Path, progress: Progress) -> tuple[list[MapImage], list[str]]:
+def _lay_out(source: Path, out: Path, every: int, progress: Progress) -> tuple[list[MapImage], list[str]]:
     folder = source / "images" if (source / "images").is_dir() else source
-    files = image_files(folder)
+    files = image_files(folder)[::every]
     progress.start("images", len(files))
     found, notes = [], []
     for path in files:
@@ -168,9 +177,9 @@ def _link(path: Path, target: Path) -> None:
         shutil.copyfile(path, target)
 
 
-def _sample(video: Path, out: Path, count: int, progress: Progress) -> list[MapImage]:
+def _sample(video: Path, out: Path, count: int, every: int, progress: Progress) -> list[MapImage]:
     info = probe(video)
-    wanted = np.linspace(0, max(0.0, info.duration - 1 / max(info.fps, 1e-6)), min(count, info.frames))
+    wanted = np.linspace(0, max(0.0, info.duration - 1 / max(info.fps, 1e-6)), min(count, info.frames))[::every]
     progress.start(f"frames of {video.name}", len(wanted))
     images = []
     for number, frame in enumerate(_at(read_frames(video), wanted)):

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from gim_data.errors import BadInput
 from gim_data.files import write_json
@@ -22,12 +21,14 @@ from gim_models.downstream.mapping.absolute import (
     estimate_pose,
     pose_errors,
     recall,
+    submission_names,
     write_poses,
 )
+from gim_models.downstream.mapping.lifting import Measured, Triangulated, World, lift
 from gim_models.downstream.mapping.matching import ImageMatcher
-from gim_models.downstream.mapping.model import CameraPlan, MapView, Matrix, SparseMap
+from gim_models.downstream.mapping.model import CameraPlan, SparseMap
 from gim_models.downstream.mapping.pairing import LOOKALIKES, Pair, exhaustive, lookalikes, nearest
-from gim_models.downstream.mapping.quantize import Quantizer
+from gim_models.downstream.mapping.posed_image import PosedImage
 from gim_models.downstream.mapping.reconstruct import (
     WORK,
     MapOptions,
@@ -35,10 +36,9 @@ from gim_models.downstream.mapping.reconstruct import (
     join,
     open_engine,
 )
-from gim_models.downstream.mapping.reference import PosedImage
 from gim_models.downstream.mapping.scores import centre_of, extent_of
 
-POSES, NUMBERS = "poses.txt", "localization.json"
+POSES, SUBMISSION, NUMBERS = "poses.txt", "submission.txt", "localization.json"
 _EXHAUSTIVE_UP_TO = 25  # reference images; beyond, each is matched with its look-alikes only
 
 
@@ -51,7 +51,7 @@ class Localized:
         poses: of every query.
         errors: (distance, degrees) of every query with a known pose; infinite where it failed.
         extent: largest distance between two reference cameras.
-        points: triangulated points of the map.
+        points: triangulated points of the map; 0 where depth maps or scans serve instead.
     """
 
     matcher: str
@@ -59,6 +59,14 @@ class Localized:
     errors: dict[str, tuple[float, float]]
     extent: float
     points: int
+
+    @property
+    def median_error(self) -> tuple[float, float] | None:
+        """Median (distance, degrees) over the queries with a known pose; None where half of them failed."""
+        if not self.errors:
+            return None
+        distance, turn = np.median(list(self.errors.values()), axis=0)
+        return (float(distance), float(turn)) if np.isfinite(distance) else None
 
     def as_json(self) -> dict[str, Any]:
         """Numbers for scripts; a failed query's errors are null."""
@@ -81,11 +89,9 @@ class Localized:
     def as_text(self) -> str:
         """A few lines for people."""
         numbers = self.as_json()
-        lines = [
-            f"{self.matcher}: {numbers['localized']} of {numbers['queries']} queries localized ({self.points} points)"
-        ]
+        points = f"{self.points} points" if self.points else "measured points"
+        lines = [f"{self.matcher}: {numbers['localized']} of {numbers['queries']} queries localized ({points})"]
         if self.errors:
-            median = np.median(list(self.errors.values()), axis=0)
             rows = [
                 f"({d:g}, {a:g} deg) {100 * r:.1f} %" for (d, a), r in zip(THRESHOLDS, numbers["recall"], strict=True)
             ]
@@ -93,7 +99,9 @@ class Localized:
             shares = zip(SHARES, numbers["relative_recall"], strict=True)
             rows = [f"({100 * d:g} %, {a:g} deg) {100 * r:.1f} %" for (d, a), r in shares]
             lines.append(f"  recall relative to the map's extent of {self.extent:.4g}: {', '.join(rows)}")
-            lines.append(f"  median error: {median[0]:.4g}, {median[1]:.3f} deg")
+            middle = self.median_error
+            told = f"{middle[0]:.4g}, {middle[1]:.3f} deg" if middle else "none, half of the queries or more failed"
+            lines.append(f"  median error: {told}")
         return "\n".join([*lines, *(f"  {name}: {reason}" for name, reason in numbers["failed"].items())])
 
 
@@ -108,9 +116,10 @@ def localize(
     """Find the camera of each query in a map of the reference images.
 
     Args:
-        reference: images with poses.
+        reference: images with poses, from which a map is triangulated; or all with surfaces, which need none.
         queries: images with intrinsics; poses, where known, are only scored against.
-        out: folder for ``poses.txt``, ``localization.json`` and, below ``work/``, what a killed run goes on from.
+        out: folder for ``poses.txt``, ``submission.txt``, ``localization.json`` and, below ``work/``, what a killed
+            run goes on from.
         matcher: any matcher.
         options: ``pairs`` and ``masks`` play no part.
         progress: where to report.
@@ -119,53 +128,40 @@ def localize(
         BadInput: the reference images do not match each other, so there is no map.
         GimError: pycolmap is missing.
     """
-    colmap.version()
+    if not all(posed.surface for posed in reference):
+        colmap.version()  # missing software is said before an hour of matching
     work = out / WORK
     work.mkdir(parents=True, exist_ok=True)
     engine = open_engine(matcher, [posed.image for posed in (*reference, *queries)], work, options)
     vectors = describe_images(engine, progress, learn_from=len(reference), seed=options.seed)
-    found = _triangulated(engine, reference, vectors, work, options, progress)
+    world = _world(engine, reference, vectors, work, options, progress)
     query_pairs = _query_pairs(vectors, len(reference))
     engine.run([pair for pairs in query_pairs for pair in pairs], progress)
     poses = []
     for query, pairs in zip(queries, query_pairs, strict=True):
-        pixels, points = lift(engine, pairs, found, options.quantizer)
+        pixels, points = lift(engine, pairs, world)
         poses.append(estimate_pose(query.image.name, pixels, points, query.camera, seed=options.seed))
     extent = extent_of(np.array([centre_of(posed.T_w2c) for posed in reference if posed.T_w2c is not None]))
-    result = Localized(matcher.name, poses, _errors(queries, poses), extent, len(found.points))
+    result = Localized(matcher.name, poses, _errors(queries, poses), extent, world.size)
     write_poses(out / POSES, poses)
+    write_poses(out / SUBMISSION, poses, submission_names([pose.name for pose in poses]))
     write_json(out / NUMBERS, result.as_json())
     return result
 
 
-def lift(engine: ImageMatcher, pairs: Sequence[Pair], found: SparseMap, quantizer: Quantizer) -> tuple[Floats, Matrix]:
-    """2D-3D matches of a query: (N, 2) its pixels, (N, 3) points that its matches in the reference images belong to.
-
-    Args:
-        engine: holds the matches.
-        pairs: (reference row, query row).
-        found: the map.
-        quantizer: how far a match without keypoints may lie from a keypoint of the map.
-    """
-    pixels, points = [np.zeros((0, 2), np.float32)], [np.zeros(0, np.int64)]
-    for pair in pairs:
-        view = found.views.get(engine.images[pair[0]].name)
-        if view is not None:
-            matches = engine.matches(pair)
-            rows = _keypoint_rows(matches.index0, matches.keypoints0, view, quantizer)
-            hit = np.where(rows >= 0, view.points[rows], -1) if len(view.points) else rows
-            pixels.append(matches.keypoints1[hit >= 0])
-            points.append(hit[hit >= 0])
-    both = np.concatenate([np.concatenate(pixels), np.concatenate(points)[:, None]], axis=1, dtype=np.float64)
-    unique = np.unique(both, axis=0)  # a sparse keypoint meets one point through several images: it counts once
-    return unique[:, :2].astype(np.float32), found.points[unique[:, 2].astype(np.int64)]
-
-
-def _keypoint_rows(
-    index: NDArray[np.int32] | None, ends: Floats, view: MapView, quantizer: Quantizer
-) -> NDArray[np.int64]:
-    """Keypoints of a view that matches end at: by index where the matcher has keypoints, else the nearest."""
-    return index.astype(np.int64) if index is not None else quantizer.snap(ends, view.keypoints)
+def _world(
+    engine: ImageMatcher,
+    reference: Sequence[PosedImage],
+    vectors: Floats,
+    work: Path,
+    options: MapOptions,
+    progress: Progress,
+) -> World:
+    surfaces = [posed.surface for posed in reference if posed.surface is not None]
+    if len(surfaces) == len(reference):
+        return Measured(surfaces)
+    found = _triangulated(engine, reference, vectors, work, options, progress)
+    return Triangulated([posed.image.name for posed in reference], found, options.quantizer)
 
 
 def _triangulated(

@@ -24,6 +24,8 @@ from gim_models.downstream.mapping.store import MatchStore, settings_digest
 from gim_models.teachers.rootsift import RootSift
 
 WORK = "work"
+COLMAP_SIFT = "colmap-sift"
+"""The label of COLMAP's own features and matches."""
 Choice = Literal["exhaustive", "sequential", "retrieval"]
 CHOICES: tuple[Choice, ...] = ("exhaustive", "sequential", "retrieval")
 _RETRIEVAL_KEYPOINTS, _RETRIEVAL_SIDE = 1500, 800
@@ -42,6 +44,7 @@ class MapOptions:
         camera_model: COLMAP camera model to estimate.
         masks: folder of masks, or None; pixels above zero are matched.
         frames: how many frames of a video are used.
+        every: every so many-th image or frame is used: wider baselines.
         quantizer: for matchers without keypoints.
         threads: of COLMAP; -1 for all cores.
         seed: of every random choice.
@@ -54,6 +57,7 @@ class MapOptions:
     camera_model: str = DEFAULT_MODEL
     masks: Path | None = None
     frames: int = 60
+    every: int = 1
     quantizer: Quantizer = field(default_factory=Quantizer)
     threads: int = -1
     seed: int = 0
@@ -110,7 +114,7 @@ def reconstruct(source: Path, out: Path, matcher: Matcher, options: MapOptions, 
     """
     colmap.version()  # missing software is said before an hour of matching
     watch = Stopwatch()
-    gathered = gather(source, out / "images", masks=options.masks, frames=options.frames, progress=progress)
+    gathered = _gather(source, out, options, options.masks, progress)
     watch.lap("images")
     work = out / WORK
     engine = open_engine(matcher, gathered.images, work, options)
@@ -127,14 +131,14 @@ def reconstruct(source: Path, out: Path, matcher: Matcher, options: MapOptions, 
 
 
 def reconstruct_by_sift(
-    source: Path, out: Path, pairs: Sequence[Pair], options: MapOptions, progress: Progress
+    source: Path, out: Path, pairs: Sequence[Pair] | None, options: MapOptions, progress: Progress
 ) -> MapResult:
     """The same images, cameras and pairs through COLMAP's own SIFT, on the CPU, without masks.
 
     Args:
         source: as for ``reconstruct``.
         out: another folder than that of ``reconstruct``.
-        pairs: those of the attempt that this is compared with.
+        pairs: those of the attempt that this is compared with; None for all.
         options: ``matcher``, ``pairs`` and ``masks`` play no part.
         progress: where to report.
 
@@ -142,17 +146,18 @@ def reconstruct_by_sift(
         BadInput: as ``reconstruct``, or an image name with a blank.
     """
     watch = Stopwatch()
-    gathered = gather(source, out / "images", masks=None, frames=options.frames, progress=progress)
+    gathered = _gather(source, out, options, None, progress)
     watch.lap("images")
     plan = plan_cameras(gathered.images, options.camera_model)
     (out / WORK).mkdir(parents=True, exist_ok=True)
     database = out / WORK / "database.db"
     colmap.write_database(database, plan)
     progress.start("matching by COLMAP's SIFT", None)
+    pairs = exhaustive(len(plan.names)) if pairs is None else pairs
     side, threads, seed = options.max_side, options.threads, options.seed
     inliers = colmap.sift_matches(database, out / "images", pairs, plan, max_side=side, threads=threads, seed=seed)
     watch.lap("matching")
-    return _mapped("colmap-sift", gathered, plan, pairs, inliers, out, options, progress, watch)
+    return _mapped(COLMAP_SIFT, gathered, plan, pairs, inliers, out, options, progress, watch)
 
 
 def open_engine(matcher: Matcher, images: Sequence[MapImage], work: Path, options: MapOptions) -> ImageMatcher:
@@ -222,6 +227,10 @@ def join(engine: ImageMatcher, pairs: Sequence[Pair], quantizer: Quantizer) -> Q
             rows[pair] = np.stack([found.index0, found.index1], axis=1).astype(np.int64)
         joined = Quantized([engine.keypoints(row) for row in range(len(engine.images))], rows)
     return Quantized(joined.keypoints, {pair: found for pair, found in joined.matches.items() if len(found) >= _ENOUGH})
+
+
+def _gather(source: Path, out: Path, options: MapOptions, masks: Path | None, progress: Progress) -> Gathered:
+    return gather(source, out / "images", masks=masks, frames=options.frames, every=options.every, progress=progress)
 
 
 def _mapped(

@@ -1,9 +1,9 @@
-"""What localization reads: a posed reference set, and queries with their intrinsics."""
+"""What localization reads: a posed reference set, and queries with their intrinsics; Aachen's layout among them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from gim_data.bench.checks import check_name
@@ -12,49 +12,59 @@ from gim_data.errors import BadInput
 from gim_data.video.sources import image_files
 from gim_models.downstream.mapping import colmap
 from gim_models.downstream.mapping.images import MapImage, describe
-from gim_models.downstream.mapping.model import CAMERA_MODELS, MapCamera, Matrix
+from gim_models.downstream.mapping.inloc import is_inloc, read_cutouts, read_phone_queries
+from gim_models.downstream.mapping.model import CAMERA_MODELS, MapCamera
+from gim_models.downstream.mapping.posed_image import PosedImage
+from gim_models.downstream.mapping.surfaces import DepthMap
 
-INTRINSICS = "queries_with_intrinsics.txt"
-"""The list of the long-term localization benchmark: ``name MODEL width height params...`` a line."""
-
-
-@dataclass(frozen=True)
-class PosedImage:
-    """An image, its camera and, where it is known, its pose (4, 4) T_w2c."""
-
-    image: MapImage
-    camera: MapCamera
-    T_w2c: Matrix | None
+INTRINSICS = "*queries_with_intrinsics*.txt"
+"""The lists of the long-term localization benchmark: ``name MODEL width height params...`` a line."""
+_IMAGE_ROOTS = ("images", "images/images_upright", "images_upright", "")
+"""Where the names in a list or a model may be relative to, Aachen's places among them."""
+_MODELS = "3D-models"
+"""Aachen's folder of COLMAP models."""
 
 
 def read_reference(folder: Path) -> list[PosedImage]:
-    """The images of a reference set: ``images/`` beside a COLMAP model (``sparse/0``) or beside ``cameras.json``.
+    """The images of a reference set.
+
+    A COLMAP model (``sparse/0``, ``sparse``, ``3D-models/...`` as Aachen has it, or the folder itself) with its images
+    (``images``, ``images/images_upright``); ``images/`` beside ``cameras.json``; or InLoc's cutouts with scans.
 
     Raises:
-        BadInput: neither is there, an image is missing, or there are fewer than two.
+        BadInput: none of these is there, an image is missing, or there are fewer than two.
     """
-    model = next((p for p in (folder / "sparse" / "0", folder / "sparse") if _holds_model(p)), None)
-    if model is not None:
-        views = colmap.load(model).views
+    places = [
+        folder / "sparse" / "0",
+        folder / "sparse",
+        folder,
+        folder / _MODELS,
+        *sorted(folder.glob(f"{_MODELS}/*")),
+    ]
+    model = next((place for place in places if _holds_model(place)), None)
+    if is_inloc(folder):
+        found = read_cutouts(folder)
+    elif model is not None:
         found = [
-            PosedImage(describe(folder / "images" / check_name(name, str(model)), name), view.camera, view.T_w2c)
-            for name, view in views.items()
+            PosedImage(describe(_image_file([folder], name, str(model)), name), view.camera, view.T_w2c)
+            for name, view in colmap.load(model).views.items()
         ]
     else:
         found = [posed_image(camera) for camera in read_cameras(folder)]
     if len(found) < 2:
         raise BadInput(
             f"{folder} holds no map of two or more images",
-            "give a folder with images/ and cameras.json (K and T_w2c per image), or what 'gim reconstruct' wrote",
+            "give a folder with images/ and cameras.json (K and T_w2c per image), or a COLMAP model with its images, "
+            "such as 'gim reconstruct' writes",
         )
     return found
 
 
 def read_queries(folder: Path, reference: Sequence[PosedImage]) -> list[PosedImage]:
-    """Queries from a folder.
+    """Queries from a folder, or from a list.
 
-    Intrinsics come from ``cameras.json`` (whose poses then serve as truth), from ``queries_with_intrinsics.txt``, else
-    from a reference camera of the same size, from EXIF, or from a guess.
+    Intrinsics come from ``cameras.json`` (whose poses then serve as truth), from ``*queries_with_intrinsics*.txt``,
+    else from a reference camera of the same size, from EXIF, or from a guess.
 
     Raises:
         BadInput: no image, or a line that cannot be read.
@@ -62,15 +72,49 @@ def read_queries(folder: Path, reference: Sequence[PosedImage]) -> list[PosedIma
     posed = read_cameras(folder)
     if posed:
         return [posed_image(camera) for camera in posed]
-    listed = folder / INTRINSICS
-    if listed.is_file():
-        return _read_list(listed)
+    lists = [folder] if folder.is_file() else sorted([*folder.glob(INTRINSICS), *folder.glob(f"queries/{INTRINSICS}")])
+    if lists:
+        return [query for listed in lists for query in _read_list(listed)]
     place = folder / "images" if (folder / "images").is_dir() else folder
     files = image_files(place) if place.is_dir() else []
     if not files:
         raise BadInput(f"{folder} holds no image", "name a folder of query images")
     images = [describe(path, path.name) for path in files]
     return [PosedImage(image, _likely_camera(image, reference), None) for image in images]
+
+
+def split_off(folder: Path, reference: Sequence[PosedImage], every: int) -> tuple[list[PosedImage], list[PosedImage]]:
+    """Map and queries where no queries are named: InLoc's own, or every ``every``-th image of the set.
+
+    Of a set in which some images have depth maps those are the map, and queries are taken from the others.
+
+    Raises:
+        BadInput: InLoc's queries are missing.
+    """
+    if is_inloc(folder):
+        return list(reference), read_phone_queries(folder)
+    measured = [posed for posed in reference if posed.surface is not None]
+    if 0 < len(measured) < len(reference):
+        return measured, [posed for posed in reference if posed.surface is None][::every]
+    return split(reference, every)
+
+
+def with_depth(images: Sequence[PosedImage], folder: Path) -> list[PosedImage]:
+    """The images, those with a depth map ``<stem>.png`` in the folder (16 bits, millimetres) with it as surface.
+
+    Raises:
+        BadInput: no image has one.
+    """
+    found = []
+    for posed in images:
+        path, pose = folder / f"{Path(posed.image.name).stem}.png", posed.T_w2c
+        if pose is not None and path.is_file():
+            found.append(replace(posed, surface=DepthMap(path, posed.camera.K, pose, posed.image.size)))
+        else:
+            found.append(replace(posed, surface=None))
+    if not any(posed.surface for posed in found):
+        raise BadInput(f"{folder} holds no depth map of an image of the map", "name them <stem of the image>.png")
+    return found
 
 
 def posed_image(camera: Camera) -> PosedImage:
@@ -119,9 +163,18 @@ def _read_line(folder: Path, words: Sequence[str], where: str) -> PosedImage:
         raise BadInput(f"{where}: cannot be read", "write 'name MODEL width height params...'") from None
     if model not in CAMERA_MODELS or len(params) != len(MapCamera.guess(size, 1.0, model).params):
         raise BadInput(f"{where}: {model} with {len(params)} numbers", f"use one of {', '.join(CAMERA_MODELS)}")
-    check_name(name, where)
-    path = next((p for p in (folder / "images" / name, folder / name) if p.is_file()), folder / name)
+    path = _image_file([folder, folder.parent], name, where)
     return PosedImage(describe(path, name), MapCamera(model, params, size, known_focal=True), None)
+
+
+def _image_file(folders: Sequence[Path], name: str, where: str) -> Path:
+    """The file of a name in a list or model, at the first place where there is one."""
+    check_name(name, where)
+    tried: Iterator[Path] = (folder / root / name for folder in folders for root in _IMAGE_ROOTS)
+    found = next((path for path in tried if path.is_file()), None)
+    if found is None:
+        raise BadInput(f"{where}: image {name} is in none of {folders[0]}'s images/, images_upright/", "restore it")
+    return found
 
 
 def _holds_model(folder: Path) -> bool:
