@@ -31,7 +31,7 @@ class PosedVideo:
     @property
     def times(self) -> NDArray[np.float64]:
         """(F,) seconds."""
-        return np.arange(len(self.cameras)) * self.interval
+        return np.asarray(np.arange(len(self.cameras)) * self.interval, np.float64)
 
     @property
     def shots(self) -> NDArray[np.int32]:

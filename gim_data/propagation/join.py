@@ -9,7 +9,6 @@ from scipy.spatial import cKDTree
 from gim_data.types import Floats
 
 Ids = NDArray[np.int32]
-_Wide = NDArray[np.int64]
 _BITS = 63
 _INDEX_BITS = 24  # of a key that orders pairs by distance, then by number
 _FINEST = 2.0**38  # distances are told apart down to radius^2 / this
@@ -27,21 +26,21 @@ def cluster(points: Floats, groups: NDArray[np.uint64], radius: float) -> Ids:
         groups: (N,) bit sets, of ``group_bit``.
         radius: pixels.
     """
-    parent = np.arange(len(points))
-    centre, size, groups = points.astype(np.float64), np.ones(len(points)), groups.copy()
+    x, y = (points[:, axis].astype(np.float64) for axis in (0, 1))  # apart, and with 32-bit indices: twice as fast
+    parent, size, groups = np.arange(len(points), dtype=np.int32), np.ones(len(points)), groups.copy()
     tree = cKDTree(points, balanced_tree=False, compact_nodes=False)  # asked once: a quick build beats a good tree
-    a, b = tree.query_pairs(radius, output_type="ndarray").T
+    a, b = np.ascontiguousarray(tree.query_pairs(radius, output_type="ndarray").T, np.int32)
     while True:
-        gap = centre[a] - centre[b]
-        distance = np.einsum("ij,ij->i", gap, gap)
-        open_ = (a != b) & (distance < radius * radius) & ((groups[a] & groups[b]) == 0)
-        a, b, distance = a[open_], b[open_], distance[open_]
+        distance = (x[a] - x[b]) ** 2 + (y[a] - y[b]) ** 2
+        able = np.flatnonzero((a != b) & (distance < radius * radius) & ((groups[a] & groups[b]) == 0))
+        a, b, distance = a[able], b[able], distance[able]
         if not len(a):
             break
-        mutual = _mutual_nearest(a, b, distance / (radius * radius), len(points))
+        mutual = np.flatnonzero(_mutual_nearest(a, b, distance / (radius * radius), len(points)))
         kept, gone = np.minimum(a[mutual], b[mutual]), np.maximum(a[mutual], b[mutual])
-        weight = (size[gone] / (size[kept] + size[gone]))[:, None]
-        centre[kept] += weight * (centre[gone] - centre[kept])
+        weight = size[gone] / (size[kept] + size[gone])
+        x[kept] += weight * (x[gone] - x[kept])
+        y[kept] += weight * (y[gone] - y[kept])
         size[kept] += size[gone]
         groups[kept] |= groups[gone]
         parent[gone] = kept
@@ -57,7 +56,7 @@ def group_bit(number: int) -> np.uint64:
     return np.uint64(1 << number % _BITS)
 
 
-def _mutual_nearest(a: _Wide, b: _Wide, share: NDArray[np.float64], count: int) -> NDArray[np.bool_]:
+def _mutual_nearest(a: Ids, b: Ids, share: NDArray[np.float64], count: int) -> NDArray[np.bool_]:
     """(M,) which pairs (a, b) are the nearest of both their ends; ``share`` (M,) is the distance in [0, 1)."""
     key = ((share * _FINEST).astype(np.int64) << _INDEX_BITS) | np.arange(len(a))
     nearest = np.full(count, np.iinfo(np.int64).max)

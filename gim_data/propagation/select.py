@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import groupby
 
 import numpy as np
 
@@ -34,25 +35,26 @@ class Selection:
     rejected: int = 0
 
 
-def farthest_per_bin(arrivals: Iterable[Arrival], edges: Sequence[float]) -> list[list[Arrival]]:
+def farthest_per_bin(arrivals: Iterable[Arrival], edges: Sequence[float]) -> Iterator[list[list[Arrival]]]:
     """From every start frame its farthest partners in each bin of overlap, near to far.
 
     GIM keeps one partner, the farthest (GIM.md 2.4); a student then never sees the easy and the middling pairs.
 
     Args:
-        arrivals: in time order of their later frame.
+        arrivals: in time order of their start frame, then of their later frame; read as far as it is needed.
         edges: ascending bin edges in [0, 1]; the last bin includes its upper edge.
 
-    Returns:
-        One list per start frame and bin: its ``TRIES`` farthest partners, the farthest first, so that one that fails
-        the final check does not lose the bin.
+    Yields:
+        For each start frame that arrives anywhere one list per bin: its ``TRIES`` farthest partners, the farthest
+        first, so that one that fails the final check does not lose the bin.
     """
-    kept: dict[tuple[int, int], deque[Arrival]] = {}
-    for arrival in arrivals:
-        if edges[0] <= arrival.overlap <= edges[-1]:
-            place = min(int(np.searchsorted(edges, arrival.overlap, side="right")), len(edges) - 1)
-            kept.setdefault((arrival.frame0, place), deque(maxlen=TRIES)).appendleft(arrival)
-    return sorted(map(list, kept.values()), key=lambda group: (group[0].frame0, group[0].frame1))
+    for _, own in groupby(arrivals, key=lambda arrival: arrival.frame0):
+        kept: dict[int, deque[Arrival]] = {}
+        for arrival in own:
+            if edges[0] <= arrival.overlap <= edges[-1]:
+                place = min(int(np.searchsorted(edges, arrival.overlap, side="right")), len(edges) - 1)
+                kept.setdefault(place, deque(maxlen=TRIES)).appendleft(arrival)
+        yield sorted(map(list, kept.values()), key=lambda group: group[0].frame1)
 
 
 def check(

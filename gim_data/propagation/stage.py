@@ -72,24 +72,23 @@ def propagate_video(
         frames: how many frames it has.
         size: (width, height) of the frames.
         config: rules.
-        progress: told of the pairs checked.
+        progress: told of every start frame.
     """
     link = make_link(config)
     trusted = [confident(source, config.min_confidence.get(source.teacher, 0.0)) for source in sources]
     graph = build_graph(trusted, link, frames=frames, size=size, quorum=config.quorum, min_direct=config.min_direct)
     tracks = follow(graph, cycle_px=config.cycle_px)
     rules = MeetRules(config.min_support, config.min_matches, config.overlap_bins[0])
-    chosen = farthest_per_bin(meetings(graph, tracks, rules), config.overlap_bins)
     selection = Selection()
-    progress.start("checking propagated pairs", len(chosen))
-    for group in chosen:
+    progress.start("propagating", frames)
+    for groups in farthest_per_bin(meetings(graph, tracks, rules), config.overlap_bins):
         progress.advance()
-        passed = check(group, graph, tracks, config)
-        if passed is None:
-            selection.rejected += 1
-        else:
-            selection.candidates.append(passed[0])
-            selection.labels.append(passed[1])
+        for passed in (check(group, graph, tracks, config) for group in groups):
+            if passed is None:
+                selection.rejected += 1
+            else:
+                selection.candidates.append(passed[0])
+                selection.labels.append(passed[1])
     return selection
 
 
