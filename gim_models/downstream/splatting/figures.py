@@ -43,7 +43,8 @@ def write_comparison(out: Path, entries: Sequence[Entry], facts: Mapping[str, An
 
 def strip(entries: Sequence[Entry], name: str) -> Image:
     """The photograph of that name and what each entry makes of it, in a row."""
-    images, captions = [], []
+    images: list[Image] = []
+    captions: list[str] = []
     for entry in entries:
         if entry.result is None or name not in entry.result.pictures:
             continue

@@ -100,7 +100,8 @@ def from_points(points: Matrix, colours: NDArray[np.uint8], extent: float) -> Ga
             f"the map holds {len(points)} point(s), too few to start from",
             "start at random (--init random), or make a better map: 'gim reconstruct' with another matcher",
         )
-    near = cKDTree(points).query(points, k=min(_NEIGHBOURS, len(points) - 1) + 1)[0][:, 1:].mean(axis=1)
+    distances = np.asarray(cKDTree(points).query(points, k=min(_NEIGHBOURS, len(points) - 1) + 1)[0])
+    near = distances[:, 1:].mean(axis=1)  # the first is the point itself
     widths = np.clip(near, _SMALLEST * extent, _LARGEST * extent)
     count = len(points)
     return Gaussians(

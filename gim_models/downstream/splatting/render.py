@@ -40,7 +40,8 @@ class Rendering:
         gradient = self.centres.grad
         if gradient is None:
             raise ValueError("the rendering has no gradient: call backward on a loss of its image first")
-        return gradient.reshape(-1, 2)[self.drawn].norm(dim=1)
+        pulls: Tensor = gradient.reshape(-1, 2)[self.drawn].norm(dim=1)
+        return pulls
 
 
 Renderer = Callable[[Gaussians, PinholeCamera, Tensor], Rendering]

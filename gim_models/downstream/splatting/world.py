@@ -52,6 +52,6 @@ def _points_of(seen: View, rng: np.random.Generator) -> tuple[Matrix, Image]:
     x, y = x[chosen], y[chosen]
     depth = seen.depth[y, x].astype(np.float64)
     local = np.stack([x, y, np.ones(len(x))]) * depth
-    camera = np.linalg.inv(seen.K) @ local
     R, t = seen.T_w2c[:3, :3], seen.T_w2c[:3, 3]
-    return (camera.T - t) @ R, seen.image[y, x]
+    places = ((np.linalg.inv(seen.K) @ local).T - t) @ R
+    return np.asarray(places, np.float64), seen.image[y, x]
