@@ -103,22 +103,23 @@ def test_a_loss_that_is_no_number_names_its_pairs_in_any_family(arch, extractor,
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("arch", "steps", "rate"),
-    [("superglue", 60, 2e-3), ("loftr", 80, 2e-3), ("dkm", 120, 2e-3), ("roma", 120, 2e-3)],
+    ("arch", "steps", "rate"), [("superglue", 15, 2e-3), ("loftr", 25, 4e-3), ("dkm", 60, 4e-3), ("roma", 60, 4e-3)]
 )
 def test_four_planted_pairs_are_learned_to_the_pixel_by_any_family(arch, steps, rate, extractor, tmp_path):
     """From the loop through the folder that training leaves to the matcher that opens it."""
-    config = recipe(batch=4, keypoints=128, validate_every=steps, log_every=steps, ema=0.9)
+    config = recipe(batch=4, keypoints=128, validate_every=steps, log_every=steps, ema=0.8)
     source = InTurn()
     done, network = run(config, arch, steps, tmp_path / "run", source=source, rate=rate)
-    write_folder(tmp_path / "model", family_of(arch).describe(network, config), done.weights)
+    described = family_of(arch).describe(network, config)
+    few = {"samples": 500} if "samples" in type(described).model_fields else {}  # dense: thinning costs its square
+    write_folder(tmp_path / "model", described.model_copy(update=few), done.weights)
     matcher = open_student(tmp_path / "model")
     assert isinstance(matcher, Matcher)
     for n in range(4):
         pair = source.pair(n)
         found = matcher.match(pair.image0, pair.image1)
-        expected = cv2.perspectiveTransform(found.keypoints0[None].astype(np.float64), affinity(n))[0]
         assert len(found) > 20
+        expected = cv2.perspectiveTransform(found.keypoints0[None].astype(np.float64), affinity(n))[0]
         assert np.median(np.linalg.norm(expected - found.keypoints1, axis=1)) < 1
 
 

@@ -30,7 +30,7 @@ _FOCUS = 2.0  # focal exponent: what is nearly learned hardly counts any more
 _BALANCE = 0.25  # weight of the coarse loss against the fine one, as published
 _REFINED = 512  # matches of a pair whose windows are refined; more teach little and cost memory
 _CERTAIN = 1 - 1e-6
-_SHARPNESS = 40.0  # similarity that equal descriptors start with
+_SHARPNESS = 100.0  # similarity that equal descriptors start with; neighbouring cells have nearly equal ones
 
 
 class CoarseTargets(NamedTuple):
