@@ -107,7 +107,7 @@ def test_a_loss_that_is_no_number_names_its_pairs_in_any_family(arch, extractor,
 )
 def test_four_planted_pairs_are_learned_to_the_pixel_by_any_family(arch, steps, rate, extractor, tmp_path):
     """From the loop through the folder that training leaves to the matcher that opens it."""
-    config = recipe(batch=4, keypoints=128, validate_every=steps, log_every=steps, ema=0.8)
+    config = recipe(batch=4, keypoints=128, max_keypoints=128, validate_every=steps, log_every=steps, ema=0.8)
     source = InTurn()
     done, network = run(config, arch, steps, tmp_path / "run", source=source, rate=rate)
     described = family_of(arch).describe(network, config)
