@@ -102,7 +102,10 @@ def test_a_loss_that_is_no_number_names_its_pairs_in_any_family(arch, extractor,
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("arch", "steps", "rate", "limit"), [("superglue", 40, 2e-3, 1.0), ("dkm", 60, 4e-3, 2.5)])
+@pytest.mark.parametrize(
+    ("arch", "steps", "rate", "limit"),
+    [("superglue", 40, 2e-3, 1.0), ("loftr", 35, 8e-3, 1.0), ("dkm", 60, 4e-3, 2.5)],
+)
 def test_four_planted_pairs_are_learned_to_the_pixel(arch, steps, rate, limit, extractor, tmp_path):
     """From the loop through the folder that training leaves to the matcher that opens it.
 
