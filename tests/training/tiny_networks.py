@@ -5,10 +5,10 @@ from __future__ import annotations
 from gim_models.dense.dkm import DkmShape, seeded_dkm
 from gim_models.dense.refiner import RefinerShape
 from gim_models.dense.roma import demo_roma, seeded_roma
-from gim_models.semidense.loftr import seeded_loftr
 from gim_models.semidense.shape import LoftrShape
 from gim_models.sparse.lightglue import GlueShape, seeded_glue
 from gim_models.sparse.superglue import SuperGlueShape, seeded_superglue
+from gim_models.training.families.semidense import nearest_neighbour
 
 ARCHES = ("dkm", "lightglue", "loftr", "roma", "superglue")
 REFINERS = tuple(
@@ -39,7 +39,7 @@ def tiny(arch: str, seed: int = 0):
     return {
         "dkm": lambda: seeded_dkm(DKM, seed),
         "lightglue": lambda: seeded_glue(GlueShape(descriptor_dim=32, n_layers=2), seed),
-        "loftr": lambda: seeded_loftr(LOFTR, seed),
+        "loftr": lambda: nearest_neighbour(LOFTR, seed),
         "roma": lambda: seeded_roma(ROMA, seed),
         "superglue": lambda: seeded_superglue(
             SuperGlueShape(descriptor_dim=64, encoder=(16,), pairs=1, num_heads=2, iterations=20), seed

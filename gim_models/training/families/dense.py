@@ -34,6 +34,7 @@ _POINTS = 4096  # per pair
 _LOCAL = 4.0  # cells that the scale before may be off for a fine scale to learn there: a refiner sees no farther
 _FINE = 8  # scales up to this one are gated so
 _BEND = 1e-4  # where the robust loss turns from square to its power, times the scale, in half image sides
+_JUDGED = 1000  # matches per pair in validation; thinning them costs the square of it
 _CERTAINTY = 0.01  # weight against the flow, as published
 
 
@@ -166,7 +167,7 @@ class DenseFamily:
         return self._config(shape=network.shape, size=config.image_size, sharp_size=None)
 
     def _matcher(self, network: Any, config: TrainConfig) -> DenseMatcher:
-        described = self._config(shape=network.shape, size=config.image_size, sharp_size=None)
+        described = self._config(shape=network.shape, size=config.image_size, sharp_size=None, samples=_JUDGED)
         return DenseMatcher("student", network, described, device=config.device)
 
 

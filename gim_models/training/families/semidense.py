@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from gim_data.types import Image
+from gim_models.seeding import seeded
 from gim_models.semidense.loftr import COARSE, Cells, Grids, LoFTR, Refined, expectation, seeded_loftr, windows
 from gim_models.semidense.matcher import LoftrConfig, LoftrMatcher
 from gim_models.semidense.shape import LoftrShape, demo_loftr
@@ -30,7 +31,7 @@ _FOCUS = 2.0  # focal exponent: what is nearly learned hardly counts any more
 _BALANCE = 0.25  # weight of the coarse loss against the fine one, as published
 _REFINED = 512  # matches of a pair whose windows are refined; more teach little and cost memory
 _CERTAIN = 1 - 1e-6
-_SHARPNESS = 40.0  # similarity that equal descriptors start with
+_SHARPNESS = 100.0  # similarity that equal descriptors start with; neighbouring cells have nearly equal ones
 
 
 class CoarseTargets(NamedTuple):
@@ -171,7 +172,7 @@ class LoftrFamily:
         """Random weights; at the demo size a matcher by nearest XFeat descriptors."""
         if student.size == "paper":
             return seeded_loftr(LoftrShape(), seed)
-        return nearest_neighbour(seeded_loftr(demo_loftr(), seed))
+        return nearest_neighbour(demo_loftr(), seed)
 
     def to(self, device: torch.device) -> None:
         """Nothing stands beside the network."""
@@ -244,14 +245,15 @@ def _fine(
 
 
 @torch.no_grad()
-def nearest_neighbour(network: LoFTR) -> LoFTR:
-    """Let a LoFTR over XFeat start by comparing descriptors as they are; only the windows have all to learn.
+def nearest_neighbour(shape: LoftrShape, seed: int) -> LoFTR:
+    """A LoFTR over XFeat that starts by comparing descriptors as they are; only the windows have all to learn.
 
     Descriptors enter through an isometry, and the layers between add nothing yet (their last norm is 0).
     """
-    shape = network.shape
+    network = seeded_loftr(shape, seed)
     flat = network.backbone.coarse.weight.flatten(1)
-    torch.nn.init.orthogonal_(flat, gain=(_SHARPNESS * shape.coarse_dim * shape.temperature) ** 0.5)
+    gain = (_SHARPNESS * shape.coarse_dim * shape.temperature) ** 0.5
+    seeded(lambda: torch.nn.init.orthogonal_(flat, gain=gain), seed)
     for layer in network.loftr_coarse.layers:
         torch.nn.init.zeros_(layer.norm2.weight)
         torch.nn.init.zeros_(layer.norm2.bias)
