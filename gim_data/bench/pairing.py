@@ -80,7 +80,7 @@ def draw_pairs(folder: Path, rules: PairRules, rng: np.random.Generator) -> list
         T_0to1 = cameras[j].T_w2c @ np.linalg.inv(cameras[i].T_w2c)
         return frustum_overlap(cameras[i].K, cameras[j].K, (sizes[i], sizes[j]), T_0to1, depths)
 
-    return _drawn(_candidates(folder.name, cameras, measure, depths[len(depths) // 2], rules), rules, rng)
+    return draw_listed(_candidates(folder.name, cameras, measure, depths[len(depths) // 2], rules), rules, rng)
 
 
 def draw_measured(folder: Path, rules: PairRules, rng: np.random.Generator) -> list[TwoViewPair]:
@@ -102,12 +102,13 @@ def draw_measured(folder: Path, rules: PairRules, rng: np.random.Generator) -> l
     def measure(i: int, j: int) -> float:
         return overlap(views[i], views[j], tolerance=TOLERANCE)
 
-    return _drawn(_candidates(folder.name, cameras, measure, median, rules), rules, rng)
+    return draw_listed(_candidates(folder.name, cameras, measure, median, rules), rules, rng)
 
 
 def draw_listed(pairs: Sequence[TwoViewPair], rules: PairRules, rng: np.random.Generator) -> list[TwoViewPair]:
-    """At most ``rules.count`` of the listed pairs, evenly over their overlaps where these are known."""
-    return _drawn(pairs, rules, rng)
+    """At most ``rules.count`` of the given pairs, evenly over their overlaps where these are known."""
+    chosen = draw_evenly(np.array([p.overlap for p in pairs], dtype=np.float64), rules.count, rules.bins, rng)
+    return [pairs[i] for i in chosen]
 
 
 def _candidates(
@@ -123,11 +124,6 @@ def _candidates(
             if rules.overlap[0] <= share <= rules.overlap[1]:
                 pairs.append(make_pair(scene, first, second, share))
     return pairs
-
-
-def _drawn(pairs: Sequence[TwoViewPair], rules: PairRules, rng: np.random.Generator) -> list[TwoViewPair]:
-    chosen = draw_evenly(np.array([p.overlap for p in pairs], dtype=np.float64), rules.count, rules.bins, rng)
-    return [pairs[i] for i in chosen]
 
 
 def _spread(items: Sequence[T], count: int) -> list[T]:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from gim_data.errors import GimError
@@ -101,8 +102,8 @@ def write_predictions(path: Path, predictions: Iterable[Prediction]) -> None:
 
 def count_matches(path: Path) -> int:
     """How many matches a file of predictions holds, over all its pairs."""
-    lists = pq.read_table(path, columns=["confidence"])["confidence"]
-    return sum(len(chunk.values) for chunk in lists.chunks)
+    lengths = pc.list_value_length(pq.read_table(path, columns=["confidence"])["confidence"])
+    return int(pc.sum(lengths).as_py() or 0)
 
 
 def read_predictions(path: Path) -> Iterator[Prediction]:

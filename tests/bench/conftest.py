@@ -8,10 +8,6 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from hypothesis import settings
-
-settings.register_profile("unhurried", deadline=None)  # a busy machine is no reason to fail
-settings.load_profile("unhurried")
 
 K = [[120.0, 0, 80.0], [0, 120.0, 60.0], [0, 0, 1]]
 

@@ -70,3 +70,19 @@ def test_without_depth_the_remedy_is_named(gim: Gim, posed: Path, tmp_path: Path
     assert "depth_mm/" in told
     assert gim("pairs", "sample", posed, tmp_path / "out", "--overlap", "0.6", "0.2")[0] == 1
     assert not (tmp_path / "out").exists()
+
+
+def test_a_set_is_filled_from_posed_images(gim: Gim, posed: Path, tmp_path: Path):
+    mirror = tmp_path / "mirror"
+    code, told = gim("zeb", "make", mirror, "--set", "kitti", "--posed", f"kitti={posed}", "--pairs", "3")
+    assert code == 0
+    assert len(read_zeb(mirror / "kitti")) == 3
+    assert f"gim zeb check {mirror} --list" in told
+    assert gim("zeb", "check", mirror, "--list", mirror / "pairs.parquet")[0] == 0
+    for wrong in ("kitti", f"kitti={tmp_path}"):
+        code, told = gim("zeb", "make", mirror, "--posed", wrong)
+        assert code == 1
+        assert "write SET=FOLDER" in told
+    code, told = gim("zeb", "check", mirror, "--list", mirror / "pairs.parquet", "--dumps", mirror)
+    assert code == 1
+    assert "two lists" in told
