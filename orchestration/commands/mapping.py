@@ -24,7 +24,7 @@ Masks = Annotated[
 ]
 Frames = Annotated[int, typer.Option(min=2, help="Frames taken from a video, evenly.")]
 Thin = Annotated[int, typer.Option("--every", min=1, help="Use every so many-th image: wider baselines.")]
-Radius = Annotated[float, typer.Option(min=0.1, help="Pixels: how far matches without keypoints snap.")]
+Radius = Annotated[float, typer.Option(min=0.1, help="Pixels as matched: how far matches without keypoints snap.")]
 Truth = Annotated[Path | None, typer.Option(help="Folder with cameras.json to score against.")]
 Compare = Annotated[bool, typer.Option("--compare-sift", help="Also map the same pairs with COLMAP's own SIFT.")]
 Threads = Annotated[int, typer.Option(help="Threads of COLMAP; -1 for all cores.")]

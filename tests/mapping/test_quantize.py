@@ -76,7 +76,7 @@ def test_a_point_seen_in_many_pairs_is_one_keypoint(seed, images, noise):
         return Matches(ends[0][order], ends[1][order], np.ones(len(grid), np.float32), SIZE, SIZE)
 
     pairs = [(i, j) for i in range(images) for j in range(i + 1, images)]
-    found = quantize(images, pairs, matches, Quantizer(2.0))
+    found = quantize(pairs, matches, [Quantizer(2.0)] * images)
     for row in range(images):
         assert len(found.keypoints[row]) == len(grid)
     for (i, j), rows in found.matches.items():
@@ -111,8 +111,15 @@ def test_no_keypoint_is_matched_twice(rows):
         assert [rows0[best], rows1[best]] in found.tolist()
 
 
+def test_an_image_twice_as_large_as_it_was_matched_snaps_twice_as_far():
+    points = np.array([[10.0, 10.0], [13.0, 10.0]], np.float32)
+    scores = np.ones(2, np.float32)
+    assert len(Quantizer(2.0).keypoints(points, scores)) == 2
+    assert Quantizer(2.0).enlarged(2).keypoints(points, scores) == pytest.approx(np.array([[11.5, 10.0]]))
+
+
 def test_an_image_without_matches_has_no_keypoints():
     nothing = Matches(*(np.zeros((0, 2), np.float32),) * 2, np.zeros(0, np.float32), SIZE, SIZE)
-    found = quantize(3, [(0, 1)], lambda _: nothing, Quantizer())
+    found = quantize([(0, 1)], lambda _: nothing, [Quantizer()] * 3)
     assert [len(k) for k in found.keypoints] == [0, 0, 0]
     assert found.matches[0, 1].shape == (0, 2)

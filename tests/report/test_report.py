@@ -57,3 +57,14 @@ def test_a_name_from_outside_is_text_and_not_markup(tmp_path: Path, ledger: Ledg
     page = build(tmp_path, GRAPH).read_text()
     assert "<script>" not in page
     assert "&lt;script&gt;" in page
+
+
+def test_what_the_matchers_are_good_for_has_a_table_per_task(tmp_path: Path, ledger: Ledger):
+    cell = {"registered": 7, "images": 9, "within_1_percent": 0.5, "relative_error": 0.0031, "problem": ""}
+    found = {"maps": {"rootsift": {"<b>arc</b>": cell}}}
+    commit(ledger, "downstream", "all", Entry("e", "", {"figures": ["figure.png"]}), downstream=found, figure=True)
+    page = build(tmp_path, GRAPH).read_text()
+    assert "What the matchers are good for" in page
+    assert "7/9" in page
+    assert "0.310" in page
+    assert "&lt;b&gt;arc&lt;/b&gt;" in page

@@ -37,12 +37,12 @@ class Triangulated:
     Attributes:
         names: of the reference images.
         found: the map.
-        quantizer: how far a match without keypoints may lie from a keypoint of the map.
+        quantizers: of each, how far a match without keypoints may lie from a keypoint of the map.
     """
 
     names: Sequence[str]
     found: SparseMap
-    quantizer: Quantizer
+    quantizers: Sequence[Quantizer]
 
     @property
     def size(self) -> int:
@@ -55,7 +55,10 @@ class Triangulated:
         if view is None or not len(view.points):
             return np.zeros(0, np.intp), np.zeros((0, 3))
         index = matches.index0
-        rows = index.astype(np.int64) if index is not None else self.quantizer.snap(matches.keypoints0, view.keypoints)
+        if index is not None:
+            rows = index.astype(np.int64)
+        else:
+            rows = self.quantizers[row].snap(matches.keypoints0, view.keypoints)
         hit = np.where(rows >= 0, view.points[rows], -1)
         return np.flatnonzero(hit >= 0), self.found.points[hit[hit >= 0]]
 

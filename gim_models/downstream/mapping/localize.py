@@ -161,7 +161,8 @@ def _world(
     if len(surfaces) == len(reference):
         return Measured(surfaces)
     found = _triangulated(engine, reference, vectors, work, options, progress)
-    return Triangulated([posed.image.name for posed in reference], found, options.quantizer)
+    quantizers = [options.quantizer.enlarged(factor) for factor in engine.enlargements[: len(reference)]]
+    return Triangulated([posed.image.name for posed in reference], found, quantizers)
 
 
 def _triangulated(

@@ -43,6 +43,11 @@ class ImageMatcher:
         """The store's key of every image."""
         return [self.store.image_key(image) for image in self.images]
 
+    @cached_property
+    def enlargements(self) -> list[float]:
+        """By how much each image file is larger than what was matched."""
+        return [max(1.0, max(image.size) / self.max_side) if self.max_side else 1.0 for image in self.images]
+
     def features(self, row: int) -> Features:
         """Features of an image in pixels of the reduced image, from the store where they are there.
 

@@ -8,8 +8,8 @@ placed at the weighted mean of their voters (so nothing is rounded to a grid); e
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,12 +26,17 @@ class Quantizer:
     """How endpoints become keypoints.
 
     Attributes:
-        radius: pixels; keypoints of one image are at least so far apart, and no endpoint moves further.
+        radius: pixels of the image as it was matched; keypoints are at least so far apart, and no endpoint moves
+            further.
         most: keypoints kept per image, those with most votes.
     """
 
     radius: float = 2.0
     most: int = 8192
+
+    def enlarged(self, factor: float) -> Quantizer:
+        """The same for an image ``factor`` times as large as it was matched."""
+        return replace(self, radius=self.radius * factor)
 
     def keypoints(self, points: Floats, scores: Floats) -> Floats:
         """Shared keypoints of one image.
@@ -81,16 +86,15 @@ class Quantized:
     matches: dict[Pair, Indices]
 
 
-def quantize(count: int, pairs: Iterable[Pair], matches: Callable[[Pair], Matches], quantizer: Quantizer) -> Quantized:
+def quantize(pairs: Iterable[Pair], matches: Callable[[Pair], Matches], quantizers: Sequence[Quantizer]) -> Quantized:
     """Keypoints and index matches from matches of any matcher.
 
     Args:
-        count: how many images there are.
         pairs: which were matched.
         matches: of a pair; called twice, so that not all need to be in memory.
-        quantizer: how endpoints become keypoints.
+        quantizers: of each image, how endpoints become keypoints.
     """
-    pairs = list(pairs)
+    pairs, count = list(pairs), len(quantizers)
     points: list[list[Floats]] = [[np.zeros((0, 2), np.float32)] for _ in range(count)]
     scores: list[list[Floats]] = [[np.zeros(0, np.float32)] for _ in range(count)]
     for i, j in pairs:
@@ -98,11 +102,15 @@ def quantize(count: int, pairs: Iterable[Pair], matches: Callable[[Pair], Matche
         for row, ends in ((i, found.keypoints0), (j, found.keypoints1)):
             points[row].append(ends)
             scores[row].append(np.maximum(found.confidence, 1e-6))
-    keypoints = [quantizer.keypoints(np.concatenate(p), np.concatenate(s)) for p, s in zip(points, scores, strict=True)]
+    keypoints = [
+        quantizer.keypoints(np.concatenate(p), np.concatenate(s))
+        for quantizer, p, s in zip(quantizers, points, scores, strict=True)
+    ]
     snapped = {}
     for i, j in pairs:
         found = matches((i, j))
-        rows0, rows1 = quantizer.snap(found.keypoints0, keypoints[i]), quantizer.snap(found.keypoints1, keypoints[j])
+        rows0 = quantizers[i].snap(found.keypoints0, keypoints[i])
+        rows1 = quantizers[j].snap(found.keypoints1, keypoints[j])
         snapped[i, j] = one_to_one(rows0, rows1, found.confidence)
     return Quantized(keypoints, snapped)
 

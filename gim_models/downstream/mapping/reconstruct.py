@@ -217,7 +217,7 @@ def describer(engine: ImageMatcher) -> ImageMatcher:
 def join(engine: ImageMatcher, pairs: Sequence[Pair], quantizer: Quantizer) -> Quantized:
     """Keypoints and index matches of all images: the matcher's own keypoints, or quantized ones where it has none."""
     if not isinstance(engine.matcher, SparseMatcher):
-        joined = quantize(len(engine.images), pairs, engine.matches, quantizer)
+        joined = quantize(pairs, engine.matches, [quantizer.enlarged(f) for f in engine.enlargements])
     else:
         rows = {}
         for pair in pairs:
