@@ -66,7 +66,7 @@ class ScanNetScene:
         depth = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
         if depth is None or depth.ndim != 2:
             raise GimError(f"{path} is missing or no depth map", "complete the data set")
-        return (depth / _MILLIMETRES).astype(np.float32)
+        return np.asarray(depth / _MILLIMETRES, np.float32)
 
     def intrinsics(self, i: int) -> Matrix:
         """Of the whole scan."""

@@ -84,7 +84,7 @@ class StudentModule(pl.LightningModule):
         views = augment(batch, self.config.augment, generator)
         try:
             loss = self.family.loss(self.network, batch, views, self.config, generator)
-        except torch.linalg.LinAlgError as error:  # what a Gaussian process makes of NaN
+        except torch.linalg.LinAlgError as error:  # type: ignore[attr-defined]  # what a Gaussian process makes of NaN
             raise self._broken("loss") from error
         self._check(loss.total, "loss")
         self.last = {"loss": loss.total.item(), **loss.terms}

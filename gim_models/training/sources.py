@@ -116,8 +116,8 @@ class TruthSource:
             placement = _whole(image, self.size) if self.zoom is None else place(rng, self.zoom)
             fits.append((fit(image, self.size, placement), fit(depth, self.size, placement, smooth=False).image))
         (a, depth0), (b, depth1) = fits
-        cameras = [placed.A @ store.intrinsics(f) for placed, f in zip((a, b), frames, strict=True)]
-        geometry = Geometry(depth0, depth1, *cameras, store.T_0to1(*frames))  # type: ignore[arg-type]
+        K0, K1 = (placed.A @ store.intrinsics(f) for placed, f in zip((a, b), frames, strict=True))
+        geometry = Geometry(depth0, depth1, K0, K1, store.T_0to1(*frames))  # type: ignore[arg-type]
         name = f"world {world} frames {frames[0]} and {frames[1]}"
         return Sample(name, a.image, b.image, a.box, b.box, _NONE, _NONE, geometry)  # type: ignore[arg-type]
 

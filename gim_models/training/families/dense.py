@@ -108,7 +108,8 @@ def flow_loss(warps: Mapping[int, Warp], asked: Queries, size: tuple[int, int], 
 def robust(error: Tensor, scale: int, power: float) -> Tensor:
     """A square near 0 that turns into a power, farther out at coarser scales (RoMa's generalised Charbonnier)."""
     bend = _BEND * scale
-    return bend**power * ((error / bend).square() + 1) ** (power / 2)
+    cost: Tensor = bend**power * ((error / bend).square() + 1) ** (power / 2)
+    return cost
 
 
 def certainty_loss(logits: Tensor, asked: Queries) -> Tensor:

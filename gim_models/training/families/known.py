@@ -62,9 +62,9 @@ def what_is_known(batch: Batch, views: Views, b: int, places: Tensor, *, forth: 
 def by_geometry(batch: Batch, views: Views, b: int, places: Tensor, *, forth: bool) -> Known:
     """Exact depth and pose carry ``places`` over and tell what is hidden."""
     source, target = _sides(batch, b, forth=forth)
-    cameras = [Camera(batch.depths[i], batch.K[i], views.H[i]) for i in (source, target)]
+    here, there = (Camera(batch.depths[i], batch.K[i], views.H[i]) for i in (source, target))
     T = batch.T_0to1[b] if forth else torch.linalg.inv(batch.T_0to1[b])
-    found = uncovered(transfer(places, *cameras, T), views.foreign[target, 0])
+    found = uncovered(transfer(places, here, there, T), views.foreign[target, 0])
     strange = within(views.foreign[source, 0], places)
     shown = within(views.allowed[source, 0], places)
     seen = found.visible & framed(found.points, views.images.shape[-2:])

@@ -17,6 +17,7 @@ from torch.nn import functional as F
 
 from gim_data.types import Image
 from gim_models.seeding import seeded
+from gim_models.semidense.backbone import XFeatPyramid
 from gim_models.semidense.loftr import COARSE, Cells, Grids, LoFTR, Refined, expectation, seeded_loftr, windows
 from gim_models.semidense.matcher import LoftrConfig, LoftrMatcher
 from gim_models.semidense.shape import LoftrShape, demo_loftr
@@ -100,7 +101,7 @@ def _on(index: Tensor, grid: tuple[int, int]) -> Tensor:
 
 def _first(values: Tensor) -> Tensor:
     """Positions of the first occurrence of every value, in order."""
-    kinds, kind = values.unique(return_inverse=True)
+    kinds, kind = torch.unique(values, return_inverse=True)
     places = torch.arange(len(values), device=values.device)
     first = places.new_full((len(kinds),), len(values)).scatter_reduce(0, kind, places, "amin")
     return first.sort().values
@@ -251,12 +252,13 @@ def nearest_neighbour(shape: LoftrShape, seed: int) -> LoFTR:
     Descriptors enter through an isometry, and the layers between add nothing yet (their last norm is 0).
     """
     network = seeded_loftr(shape, seed)
+    assert isinstance(network.backbone, XFeatPyramid)
     flat = network.backbone.coarse.weight.flatten(1)
     gain = (_SHARPNESS * shape.coarse_dim * shape.temperature) ** 0.5
     seeded(lambda: torch.nn.init.orthogonal_(flat, gain=gain), seed)
-    for layer in network.loftr_coarse.layers:
-        torch.nn.init.zeros_(layer.norm2.weight)
-        torch.nn.init.zeros_(layer.norm2.bias)
+    for name, parameter in network.loftr_coarse.named_parameters():
+        if ".norm2." in name:
+            torch.nn.init.zeros_(parameter)
     return network
 
 
