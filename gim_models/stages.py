@@ -141,7 +141,8 @@ SCALING = Stage(
 )
 
 _SETS = ("downstream.maps", "downstream.planes", "downstream.points", "downstream.scans")
-_MATCHING = ("gim_models/teachers", "gim_models/sparse")
+_MATCHING = ("gim_models/teachers", *_NETWORKS)
+_MAPPED = ("downstream.maps", "downstream.max_images", "downstream.max_side", "downstream.seed")
 
 SCENES = Stage(
     name="scenes",
@@ -159,13 +160,7 @@ MAPS = Stage(
     fn="gim_models.downstream.mapping.stage:make_maps",
     axis=CONTENDER,
     deps=("scenes", "model"),
-    params=(
-        "downstream.maps",
-        "downstream.every",
-        "downstream.max_images",
-        "downstream.max_side",
-        "downstream.seed",
-    ),
+    params=(*_MAPPED, "downstream.every"),
     code=("gim_models/downstream/mapping", *_MATCHING),
     external="gim_models.downstream.config:mapping_outside",
     pool="gpu",
@@ -178,13 +173,7 @@ RELOCALIZATION = Stage(
     fn="gim_models.downstream.mapping.stage:make_relocalization",
     axis=CONTENDER,
     deps=("scenes", "model"),
-    params=(
-        "downstream.maps",
-        "downstream.query_every",
-        "downstream.max_images",
-        "downstream.max_side",
-        "downstream.seed",
-    ),
+    params=(*_MAPPED, "downstream.query_every"),
     code=("gim_models/downstream/mapping", *_MATCHING),
     external="gim_models.downstream.config:mapping_outside",
     pool="gpu",

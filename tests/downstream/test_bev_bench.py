@@ -12,7 +12,6 @@ from gim_models.downstream.bev.align import BevSettings, yaw_of
 from gim_models.downstream.bev.bench import BenchSettings, Trial, TrialScore, run_trials, score, summarize, trials_of
 from gim_models.downstream.bev.scans import read_scans
 from gim_models.teachers.rootsift import rootsift
-from orchestration.cli import main
 
 REAL = Path(__file__).resolve().parents[3] / "shared" / "data" / "lidar" / "kitti_raw_drive154"
 PLACES = {"a.bin": motion(0, 0, 0), "b.bin": motion(10, 4, 1, 0.2), "c.bin": motion(-30, 9, -3, -0.1)}
@@ -27,17 +26,6 @@ def scans(tmp_path):
         (folder / name).write_bytes(seen_from(town(i), np.linalg.inv(T_s2w)).tobytes())
     (folder / "poses.json").write_text(json.dumps({"T_s2w": {name: T.tolist() for name, T in PLACES.items()}}))
     return folder
-
-
-@pytest.fixture
-def gim(capsys):
-    def call(*words):
-        with pytest.raises(SystemExit) as caught:
-            main([str(word) for word in words])
-        told = capsys.readouterr()
-        return int(caught.value.code or 0), told.out, told.err
-
-    return call
 
 
 def test_the_truth_of_a_trial_maps_sensor_0_to_sensor_1(scans):

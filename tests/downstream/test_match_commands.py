@@ -7,19 +7,6 @@ import numpy as np
 import pytest
 from planted_views import SIZE, TURN, through, wall
 
-from orchestration.cli import main
-
-
-@pytest.fixture
-def gim(capsys):
-    def call(*words):
-        with pytest.raises(SystemExit) as caught:
-            main([str(word) for word in words])
-        told = capsys.readouterr()
-        return int(caught.value.code or 0), told.out, told.err
-
-    return call
-
 
 @pytest.fixture
 def views(tmp_path):

@@ -11,23 +11,14 @@ import pytest
 from planted_scene import Scene
 
 from gim_models import registry
-from orchestration.cli import main
 
 REAL = Path(__file__).resolve().parents[3] / "shared" / "data" / "multiview" / "strecha_fountain-P11"
 
 
-@pytest.fixture
-def gim(capsys, monkeypatch):
-    """Call the command, with a planted matcher of the name ``planted``; returns (exit code, output, errors)."""
+@pytest.fixture(autouse=True)
+def planted(monkeypatch):
+    """A matcher of this name knows the planted scene."""
     monkeypatch.setitem(registry.FACTORIES, "planted", "planted_scene:make_planted")
-
-    def call(*words):
-        with pytest.raises(SystemExit) as caught:
-            main([str(word) for word in words])
-        told = capsys.readouterr()
-        return int(caught.value.code or 0), told.out, told.err
-
-    return call
 
 
 def test_from_images_to_a_map_to_poses(gim, tmp_path):

@@ -15,23 +15,9 @@ from gim_data.labels.store import LabelMeta, write_labels
 from gim_data.ledger import Entry, Ledger
 from gim_data.video.framestore import StoredFrame, write_frames
 from gim_data.video.sources import video_keys
-from orchestration.cli import main
 from orchestration.workspace import open_runner
 
 PROJECT_ROOT = Path(__file__).parents[2]
-
-
-@pytest.fixture
-def gim(capsys):
-    """Call the command in this process: exit code, what it printed, and its errors."""
-
-    def call(*words):
-        with pytest.raises(SystemExit) as caught:
-            main(list(map(str, words)))
-        told = capsys.readouterr()
-        return int(caught.value.code or 0), told.out, told.err
-
-    return call
 
 
 @pytest.fixture(scope="module")

@@ -10,23 +10,14 @@ from planted_gaussians import blobs, photographs, ring, write_model
 from gim_models import registry
 from gim_models.downstream.splatting import sources
 from gim_models.downstream.splatting.ply import read_ply
-from orchestration.cli import main
 
 QUICK = ("--side", 40, "--steps", 12, "--count", 30, "--orbit", 3, "--device", "cpu", "--threads", 1)
 
 
-@pytest.fixture
-def gim(capsys, monkeypatch):
-    """Call the command, with a planted matcher of the name ``planted``; returns (exit code, output, errors)."""
+@pytest.fixture(autouse=True)
+def planted(monkeypatch):
+    """A matcher of this name knows the planted scene."""
     monkeypatch.setitem(registry.FACTORIES, "planted", "mapping.planted_scene:make_planted")
-
-    def call(*words):
-        with pytest.raises(SystemExit) as caught:
-            main([str(word) for word in words])
-        told = capsys.readouterr()
-        return int(caught.value.code or 0), told.out, told.err
-
-    return call
 
 
 @pytest.fixture
