@@ -70,6 +70,7 @@ def test_the_project_graph_is_the_documented_one() -> None:
         "student",
         "model",
         "matcher",
+        "contender",
     }
 
 
