@@ -68,7 +68,7 @@ class MegaDepthScene:
 
     def intrinsics(self, i: int) -> Matrix:
         """Of image ``i``."""
-        return np.subtract(np.asarray(self._info["intrinsics"][i], np.float64), _HALF, dtype=np.float64)
+        return np.asarray(np.asarray(self._info["intrinsics"][i], np.float64) - _HALF)
 
     def T_0to1(self, i: int, j: int) -> Matrix:  # noqa: N802 (the field's name)
         """From the poses, which are world to camera."""
