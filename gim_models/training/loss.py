@@ -40,16 +40,17 @@ def assignment_loss(scores: Tensor, targets: Targets) -> Terms:
     """
     inner = scores[:, :-1, :-1]
     right = inner.gather(2, targets.match0.clamp(min=0)[..., None]).squeeze(2)
-    positive = _mean(-right, targets.match0 >= 0)
+    positive = mean_where(-right, targets.match0 >= 0)
     dustbins = torch.cat([scores[:, :-1, -1], scores[:, -1, :-1]], 1)
     known = torch.cat([targets.match0, targets.match1], 1)
-    negative = _mean(-dustbins, known == UNMATCHED)
+    negative = mean_where(-dustbins, known == UNMATCHED)
     wrong = inner.exp() * targets.impossible
     astray = torch.cat([wrong.sum(2), wrong.sum(1)], 1).clamp(max=_CERTAIN)
     some = torch.cat([targets.impossible.any(2), targets.impossible.any(1)], 1)
-    impossible = _mean(-torch.log1p(-astray), (known == UNKNOWN) & some)
+    impossible = mean_where(-torch.log1p(-astray), (known == UNKNOWN) & some)
     return Terms((positive + negative + impossible) / 2, positive, negative, impossible)
 
 
-def _mean(values: Tensor, where: Tensor) -> Tensor:
+def mean_where(values: Tensor, where: Tensor) -> Tensor:
+    """(B,) means of (B, N) values over those marked; 0 where there are none."""
     return torch.where(where, values, 0.0).sum(1) / where.sum(1).clamp(min=1)

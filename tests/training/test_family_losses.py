@@ -17,9 +17,10 @@ from gim_models.semidense.loftr import Cells, Grids, Refined, expectation, windo
 from gim_models.training.augment import plain
 from gim_models.training.families.anchors import anchor_loss, nearest_anchor
 from gim_models.training.families.dense import Queries, certainty_loss, flow_loss, queries, robust
-from gim_models.training.families.known import Known, by_labels, mean_where, what_is_known
+from gim_models.training.families.known import Known, by_labels, what_is_known
 from gim_models.training.families.points import at, normalised
 from gim_models.training.families.semidense import coarse_loss, coarse_targets, fine_loss, focal, refined_at
+from gim_models.training.loss import mean_where
 from gim_models.training.sample import Sample, collate
 
 WIDTH, HEIGHT = SIZE

@@ -5,8 +5,8 @@ from __future__ import annotations
 from torch import Tensor
 from torch.nn import functional as F
 
-from gim_models.training.families.known import mean_where
 from gim_models.training.families.points import at
+from gim_models.training.loss import mean_where
 
 _POINTS = 1024  # of those asked for; each costs as many numbers as there are anchors
 

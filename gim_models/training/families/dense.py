@@ -26,8 +26,9 @@ from gim_models.training.families.anchors import anchor_loss
 from gim_models.training.families.family import Family, Loss
 from gim_models.training.families.frozen import start_roma
 from gim_models.training.families.judging import judged, sheet
-from gim_models.training.families.known import mean_where, what_is_known
+from gim_models.training.families.known import what_is_known
 from gim_models.training.families.points import at, normalised
+from gim_models.training.loss import mean_where
 from gim_models.training.sample import Batch
 
 _POINTS = 4096  # per pair

@@ -90,10 +90,5 @@ def framed(points: Tensor, size: torch.Size) -> Tensor:
     return ((points >= -0.5) & (points <= points.new_tensor([size[1], size[0]]) - 0.5)).all(1)
 
 
-def mean_where(values: Tensor, where: Tensor) -> Tensor:
-    """(B,) means of (B, N) values over those marked; 0 where there are none."""
-    return torch.where(where, values, 0.0).sum(1) / where.sum(1).clamp(min=1)
-
-
 def _sides(batch: Batch, b: int, *, forth: bool) -> tuple[int, int]:
     return (b, len(batch) + b) if forth else (len(batch) + b, b)
