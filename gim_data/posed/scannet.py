@@ -15,11 +15,11 @@ import numpy as np
 import pandas as pd
 
 from gim_data.errors import GimError
+from gim_data.pixels import read_depth
 from gim_data.posed.objects import read_objects
 from gim_data.posed.scene import Matrix, pair_table, read_picture
 from gim_data.types import Floats, Image
 
-_MILLIMETRES = 1000.0
 _INDEX = "index/scene_data/train"
 _INTRINSICS = "index/intrinsics.npz"
 
@@ -60,13 +60,9 @@ class ScanNetScene:
         """Depth in metres, 0 where unknown.
 
         Raises:
-            GimError: the file is missing or damaged.
+            BadInput: the file is missing or damaged.
         """
-        path = self.folder / "depth" / f"{i}.png"
-        depth = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
-        if depth is None or depth.ndim != 2:
-            raise GimError(f"{path} is missing or no depth map", "complete the data set")
-        return np.asarray(depth / _MILLIMETRES, np.float32)
+        return read_depth(self.folder / "depth" / f"{i}.png")
 
     def intrinsics(self, i: int) -> Matrix:
         """Of the whole scan."""

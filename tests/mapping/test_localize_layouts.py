@@ -191,5 +191,5 @@ def test_depth_maps_that_are_none(scene, tmp_path):
         with_depth(reference, tmp_path / "depth")
     cv2.imwrite(str(tmp_path / "depth" / "0001.png"), np.zeros((4, 4, 3), np.uint8))
     (surface,) = [posed.surface for posed in with_depth(reference, tmp_path / "depth") if posed.surface]
-    with pytest.raises(BadInput, match=r"0001.png is uint8 with 3 dimensions"):
+    with pytest.raises(BadInput, match=r"0001.png: uint8 with 3 dimensions"):
         surface.points(np.zeros((1, 2), np.float32))

@@ -7,15 +7,14 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Protocol
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from gim_data.errors import BadInput
+from gim_data.pixels import read_depth
 from gim_data.types import Floats, Size
 from gim_models.downstream.mapping.model import Matrix
 
-MILLIMETRE = 0.001
 _AGREE = 0.03  # of the distance: corners of a pixel further apart than that lie on two surfaces
 _CACHED = 16
 
@@ -109,12 +108,8 @@ def _resized(pixels: Floats, size: Size, grid: NDArray[np.floating]) -> Floats:
 
 @lru_cache(_CACHED)
 def _read_depth(path: Path) -> NDArray[np.float64]:
-    values = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
-    if values is None or values.dtype != np.uint16 or values.ndim != 2:
-        kind = "does not decode" if values is None else f"is {values.dtype} with {values.ndim} dimensions"
-        raise BadInput(f"depth map {path} {kind}", "write 16-bit grey PNG files of millimetres, 0 where unknown")
-    depth = values.astype(np.float64) * MILLIMETRE
-    depth[values == 0] = np.nan
+    depth = read_depth(path).astype(np.float64)
+    depth[depth == 0] = np.nan
     return np.asarray(depth[..., None])
 
 
