@@ -108,21 +108,27 @@ def published_glue() -> GlueNet:
     return net
 
 
-def seeded_glue(shape: GlueShape, seed: int) -> GlueNet:
+def seeded_glue(shape: GlueShape, seed: int, *, appearance: int = 0) -> GlueNet:
     """An untrained network that depends on ``seed`` alone; the global generator is left as it was.
 
     It starts as a matcher by nearest descriptors: descriptors enter through an isometry, cross-attention looks at the
     nearest ones of the other image, no layer adds anything yet, and the read-outs compare descriptors as they are.
     From plain random weights the first thousand steps go into finding out that equal descriptors match.
+
+    Args:
+        shape: its size.
+        seed: of its random numbers.
+        appearance: how many numbers of a descriptor, the first ones, are compared; 0: all. The others enter as zero.
     """
-    return seeded(lambda: _start_as_nearest_neighbour(GlueNet(shape)), seed)
+    return seeded(lambda: _start_as_nearest_neighbour(GlueNet(shape), appearance or shape.input_dim), seed)
 
 
 @torch.no_grad()
-def _start_as_nearest_neighbour(net: GlueNet) -> GlueNet:
+def _start_as_nearest_neighbour(net: GlueNet, appearance: int) -> GlueNet:
     width = net.shape.descriptor_dim
     if isinstance(net.input_proj, nn.Linear):
-        nn.init.orthogonal_(net.input_proj.weight, gain=width**0.5)
+        nn.init.zeros_(net.input_proj.weight[:, appearance:])
+        nn.init.orthogonal_(net.input_proj.weight[:, :appearance], gain=width**0.5)
         nn.init.zeros_(net.input_proj.bias)
     for layer in net.transformers:
         for block in (layer.self_attn, layer.cross_attn):

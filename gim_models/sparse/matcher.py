@@ -15,6 +15,7 @@ from torch import Tensor
 
 from gim_data.types import Features, Image, Mask, Matches
 from gim_models.folder import Loader
+from gim_models.sparse.detectors import DETECTORS
 from gim_models.sparse.lightglue import GlueNet, GlueShape, Side, published_glue
 from gim_models.sparse.xfeat import Keypoints, published_xfeat
 
@@ -27,7 +28,7 @@ class StudentConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     arch: str = Field(default="lightglue", pattern="^lightglue$")
-    detector: str = Field(default="xfeat", pattern="^xfeat$")
+    detector: str = Field(default="xfeat", pattern="^(sift|xfeat)$")
     shape: GlueShape = GlueShape()
     max_keypoints: int = Field(default=2048, ge=1)
     filter_threshold: float = Field(default=0.1, ge=0, le=1)
@@ -157,8 +158,13 @@ def published_lighterglue(device: str = "cpu", *, max_keypoints: int = 2048) -> 
     )
 
 
-class OverXFeat(Protocol):
-    """What a configuration says of how a glue over XFeat is used."""
+class OverDetector(Protocol):
+    """What a configuration says of how a glue is used."""
+
+    @property
+    def detector(self) -> str:
+        """Whose keypoints it matches, of ``DETECTORS``."""
+        ...
 
     @property
     def max_keypoints(self) -> int:
@@ -171,25 +177,25 @@ class OverXFeat(Protocol):
         ...
 
 
-def over_xfeat(name: str, network: Glue, config: OverXFeat, *, device: str = "cpu") -> SparseGlueMatcher[Glue]:
-    """A glue over the published XFeat.
+def over_detector(name: str, network: Glue, config: OverDetector, *, device: str = "cpu") -> SparseGlueMatcher[Glue]:
+    """A glue over its detector.
 
     Raises:
-        GimError: XFeat's weights are not installed.
+        GimError: the detector's weights are not installed.
     """
     limits = {"max_keypoints": config.max_keypoints, "filter_threshold": config.filter_threshold}
-    return SparseGlueMatcher(name, published_xfeat(), network, device=device, **limits)  # type: ignore[arg-type]
+    return SparseGlueMatcher(name, DETECTORS[config.detector].use(), network, device=device, **limits)  # type: ignore[arg-type]
 
 
 load_student: Loader[StudentConfig, GlueNet, SparseGlueMatcher[GlueNet]] = Loader(
     "student",
     StudentConfig,
     lambda config: GlueNet(config.shape),
-    over_xfeat,
+    over_detector,
     kind="sparse student",
     remedy="train the model again: gim run model",
 )
-"""A LightGlue over XFeat from the folder that its training made; see ``Loader``."""
+"""A LightGlue from the folder that its training made; see ``Loader``."""
 
 
 def _batches(pairs: Sequence[tuple[Features, Features]]) -> Iterator[list[int]]:

@@ -17,7 +17,7 @@ from torch.nn import functional as F
 from gim_models.folder import Loader
 from gim_models.seeding import seeded
 from gim_models.sparse.lightglue import Side
-from gim_models.sparse.matcher import SparseGlueMatcher, over_xfeat
+from gim_models.sparse.matcher import SparseGlueMatcher, over_detector
 
 _WIDE = 0.7  # keypoints are divided by this much of the longer side
 _SHARPNESS = 40.0  # score that equal descriptors start with
@@ -161,16 +161,23 @@ def _log_mass(own: int, other: int, like: Tensor) -> Tensor:
     return mass
 
 
-def seeded_superglue(shape: SuperGlueShape, seed: int) -> SuperGlue:
-    """An untrained network that depends on ``seed`` alone and starts as a matcher by nearest descriptors."""
-    return seeded(lambda: _start_as_nearest_neighbour(SuperGlue(shape)), seed)
+def seeded_superglue(shape: SuperGlueShape, seed: int, *, appearance: int = 0) -> SuperGlue:
+    """An untrained network that depends on ``seed`` alone and starts as a matcher by nearest descriptors.
+
+    Args:
+        shape: its size.
+        seed: of its random numbers.
+        appearance: as of ``seeded_glue``.
+    """
+    return seeded(lambda: _start_as_nearest_neighbour(SuperGlue(shape), appearance or shape.input_dim), seed)
 
 
 @torch.no_grad()
-def _start_as_nearest_neighbour(net: SuperGlue) -> SuperGlue:
+def _start_as_nearest_neighbour(net: SuperGlue, appearance: int) -> SuperGlue:
     """No layer adds anything yet, descriptors enter through an isometry and are compared as they are."""
     if isinstance(net.input_proj, nn.Linear):
-        nn.init.orthogonal_(net.input_proj.weight)
+        nn.init.zeros_(net.input_proj.weight[:, appearance:])
+        nn.init.orthogonal_(net.input_proj.weight[:, :appearance])
         nn.init.zeros_(net.input_proj.bias)
     updates = (layer.update for layer in net.attention if isinstance(layer, Attention))
     for parameter in (value for mlp in (net.position, *updates) for value in mlp[-1].parameters()):
@@ -187,13 +194,13 @@ class SuperGlueConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     arch: str = Field(default="superglue", pattern="^superglue$")
-    detector: str = Field(default="xfeat", pattern="^xfeat$")
+    detector: str = Field(default="xfeat", pattern="^(sift|xfeat)$")
     shape: SuperGlueShape = SuperGlueShape()
     max_keypoints: int = Field(default=2048, ge=1)
     filter_threshold: float = Field(default=0.2, ge=0, le=1)
 
 
 load_superglue: Loader[SuperGlueConfig, SuperGlue, SparseGlueMatcher[SuperGlue]] = Loader(
-    "superglue", SuperGlueConfig, lambda config: SuperGlue(config.shape), over_xfeat
+    "superglue", SuperGlueConfig, lambda config: SuperGlue(config.shape), over_detector
 )
-"""A SuperGlue over XFeat from the folder that its training made; see ``Loader``."""
+"""A SuperGlue from the folder that its training made; see ``Loader``."""

@@ -11,6 +11,9 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from gim_data.errors import GimError
 from gim_data.stage import Params, Section
 
+_SPARSE = ("lightglue", "superglue")
+_PUBLISHED = ("lightglue", "demo", "xfeat")
+
 
 class Student(BaseModel):
     """One model to train."""
@@ -20,6 +23,9 @@ class Student(BaseModel):
     name: str = Field(default="lightglue", pattern=r"^[a-z][a-z0-9_]*$", description="first half of its models' keys")
     arch: Literal["lightglue", "superglue", "loftr", "dkm", "roma"] = Field(
         default="lightglue", description="its architecture"
+    )
+    detector: Literal["", "xfeat", "sift"] = Field(
+        default="", description="keypoints of a lightglue or superglue; empty: xfeat's, beside which others learn too"
     )
     size: Literal["demo", "paper"] = Field(
         default="demo", description="demo: learns something in an hour of CPU, over frozen XFeat; paper: as published"
@@ -38,8 +44,12 @@ class Student(BaseModel):
 
     @model_validator(mode="after")
     def _published(self) -> Student:
-        if self.init == "published" and (self.arch, self.size) != ("lightglue", "demo"):
-            raise ValueError(f"{self.name}: only a lightglue of size demo has published weights to start from")
+        if self.detector and self.arch not in _SPARSE:
+            raise ValueError(f"{self.name}: a {self.arch} has no detector to choose")
+        if self.init == "published" and (self.arch, self.size, self.detector or "xfeat") != _PUBLISHED:
+            raise ValueError(
+                f"{self.name}: only a lightglue of size demo over xfeat has published weights to start from"
+            )
         return self
 
 
@@ -212,7 +222,7 @@ def student_of(unit: str, params: Params, root: object) -> dict[str, object]:
     study: StudyConfig = params["study"]
     named = {student.name: student for student in study.students}
     student = named.get(unit) or study.student(parse_model_key(unit)[0])
-    values, younger = student.model_dump(mode="json"), {"size": "demo", "posed": []}
+    values, younger = student.model_dump(mode="json"), {"size": "demo", "posed": [], "detector": ""}
     return {name: value for name, value in values.items() if name not in younger or value != younger[name]}
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
+from gim_models.sparse.detectors import TrainableDetector
 from gim_models.sparse.lightglue import Side
 from gim_models.sparse.xfeat import XFeatExtractor
 from gim_models.training.augment import Views, move_points
@@ -36,7 +38,7 @@ class Supervised(NamedTuple):
 
 @torch.no_grad()
 def supervise(
-    batch: Batch, views: Views, extractor: XFeatExtractor, config: TrainConfig, generator: torch.Generator
+    batch: Batch, views: Views, extractor: TrainableDetector, config: TrainConfig, generator: torch.Generator
 ) -> Supervised:
     """Detect keypoints, put label points among them, and tell matches from non-matches.
 
@@ -44,21 +46,28 @@ def supervise(
         batch: B pairs.
         views: the same after augmentation.
         extractor: the frozen detector.
-        config: ``keypoints``, ``snap_px``, ``inserted``, ``positive_px``, ``negative_px``.
+        config: ``keypoints``, ``snap_px``, ``inserted`` (not over SIFT, which does not describe any point),
+            ``positive_px``, ``negative_px``.
         generator: chooses which labels are inserted where there are too many: a random subset, never a strip.
     """
     pairs = len(batch)
-    maps = extractor.dense(views.images)
-    points = extractor.detect(maps, config.keypoints, views.allowed).points
+    maps: Any = extractor.dense(views.images)
+    points, _, descriptors = extractor.detect(maps, config.keypoints, views.allowed)
     labels = [_labels(batch, views, b) for b in range(pairs)]
-    for b, known in enumerate(labels):
-        labels0, labels1 = known.whole()
-        if len(labels0) and config.inserted > 0:
-            new0, new1 = insert_labels(points[b], points[pairs + b], labels0, labels1, config, generator)
-            points[b], points[pairs + b] = new0, new1
-    sides = _sides(points, extractor.describe(maps, points), views)
+    if config.inserted > 0 and isinstance(extractor, XFeatExtractor):
+        _insert_all(points, labels, config, generator)
+        descriptors = extractor.describe(maps, points)
+    sides = _sides(points, descriptors, views)
     targets = [_targets(batch, views, b, points, labels[b], config) for b in range(pairs)]
     return Supervised(*sides, Targets(*map(torch.cat, zip(*targets, strict=True))))
+
+
+def _insert_all(points: Tensor, labels: Sequence[Labels], config: TrainConfig, generator: torch.Generator) -> None:
+    for b, known in enumerate(labels):
+        labels0, labels1 = known.whole()
+        if len(labels0):
+            new0, new1 = insert_labels(points[b], points[len(labels) + b], labels0, labels1, config, generator)
+            points[b], points[len(labels) + b] = new0, new1
 
 
 def insert_labels(

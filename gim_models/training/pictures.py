@@ -10,9 +10,9 @@ from kornia.feature.lightglue import filter_matches
 
 from gim_data.plotting import draw_matches
 from gim_data.types import Image
+from gim_models.sparse.detectors import TrainableDetector
 from gim_models.sparse.lightglue import GlueNet
 from gim_models.sparse.superglue import SuperGlue
-from gim_models.sparse.xfeat import XFeatExtractor
 from gim_models.training.augment import plain
 from gim_models.training.config import TrainConfig
 from gim_models.training.features import supervise
@@ -21,7 +21,7 @@ from gim_models.training.sample import Batch
 
 @torch.no_grad()
 def match_sheet(
-    network: GlueNet | SuperGlue, extractor: XFeatExtractor, batches: Sequence[Batch], config: TrainConfig
+    network: GlueNet | SuperGlue, extractor: TrainableDetector, batches: Sequence[Batch], config: TrainConfig
 ) -> Image:
     """Matches of the first held-out batch of each kind: green right, red wrong, grey where nobody knows."""
     rows: list[Image] = []
@@ -31,7 +31,7 @@ def match_sheet(
     return np.vstack(rows)
 
 
-def _draw(network: GlueNet | SuperGlue, extractor: XFeatExtractor, batch: Batch, config: TrainConfig) -> list[Image]:
+def _draw(network: GlueNet | SuperGlue, extractor: TrainableDetector, batch: Batch, config: TrainConfig) -> list[Image]:
     batch = batch.to(torch.device(config.device))
     detected = config.model_copy(update={"inserted": 0.0})
     known = supervise(batch, plain(batch), extractor, detected, torch.Generator())

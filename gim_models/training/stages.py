@@ -76,7 +76,7 @@ def make_base_model(job: Job) -> Summary:
     supply = truth_supply(job, config) + posed_supply(student, config)
     steps = 0 if student.init == "published" else config.base_steps
     plan = _plan(config, supply, steps, config.base_learning_rate)
-    family = family_of(student.arch)
+    family = family_of(student.arch, student.detector)
     network = family.start(student, config.seed)
     return _train(job, plan, student, family, network, f"{student.name}-base", budget=0.0)
 
@@ -101,7 +101,8 @@ def make_model(job: Job) -> Summary:
     if budget > 0:
         supply += video_supply(job, config, budget)
     plan = _plan(config, supply, config.steps, config.learning_rate * gentleness(student))
-    return _train(job, plan, student, family_of(student.arch), network, model_key(name, budget), budget=budget)
+    family = family_of(student.arch, student.detector)
+    return _train(job, plan, student, family, network, model_key(name, budget), budget=budget)
 
 
 def gentleness(student: Student) -> float:

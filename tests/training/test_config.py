@@ -17,6 +17,7 @@ from gim_models.training.config import (
     model_upstream,
     parse_model_key,
     student_keys,
+    student_of,
 )
 
 PARAMS = {"study": StudyConfig(students=(Student(), Student(name="tuned", init="published")), budgets=(1, 0, 0.25))}
@@ -34,6 +35,20 @@ def test_the_zero_hour_model_reads_no_video():
         assert model_upstream("tuned-025", dep, ["x"], PARAMS) == ["x"]
     assert model_upstream("tuned-000", "worlds", ["a", "b"], PARAMS) == ["a", "b"]
     assert model_upstream("tuned-025", "base_model", ["lightglue", "tuned"], PARAMS) == ["tuned"]
+
+
+@pytest.mark.parametrize("wrong", [{"arch": "loftr"}, {"init": "published"}, {"detector": "orb"}])
+def test_a_detector_is_for_sparse_students_and_has_no_published_glue_but_xfeats(wrong):
+    with pytest.raises(ValidationError):
+        Student(**({"detector": "sift"} | wrong))
+    assert Student(detector="xfeat", init="published").detector == "xfeat"
+
+
+def test_a_younger_field_leaves_the_digest_of_older_students_as_it_was(tmp_path):
+    old = student_of("lightglue", PARAMS, tmp_path)
+    assert not {"detector", "posed", "size"} & set(old)
+    named = {"study": StudyConfig(students=(Student(detector="sift"),))}
+    assert student_of("lightglue", named, tmp_path)["detector"] == "sift"
 
 
 @pytest.mark.parametrize("key", ["lightglue", "lightglue-", "-", "lightglue-x5"])

@@ -22,7 +22,7 @@ FAMILIES = {
     "roma": "gim_models.training.families.dense:roma",
     "superglue": "gim_models.training.families.sparse:superglue",
 }
-"""Architecture -> ``"module:function"`` of ``() -> Family``."""
+"""Architecture -> ``"module:function"`` of ``() -> Family``; of the sparse ones, of ``(detector) -> Family`` too."""
 
 Net = TypeVar("Net", bound=nn.Module)
 
@@ -71,10 +71,11 @@ class Family(Protocol[Net]):
         ...
 
 
-def family_of(arch: str) -> Family[Any]:
-    """The family of an architecture.
+def family_of(arch: str, detector: str = "") -> Family[Any]:
+    """The family of an architecture; of a sparse one, over a detector of ``sparse.detectors``.
 
     Raises:
         GimError: something frozen that it stands on is not installed.
     """
-    return cast(Callable[[], Family[Any]], load(FAMILIES[arch]))()
+    make = cast(Callable[..., Family[Any]], load(FAMILIES[arch]))
+    return make(detector) if detector else make()

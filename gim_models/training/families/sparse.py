@@ -1,18 +1,19 @@
-"""LightGlue and SuperGlue over frozen XFeat: keypoints, what is known about them, and the assignment that says it."""
+"""LightGlue and SuperGlue over a frozen detector: keypoints, what is known of them, and the assignment that says it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import torch
 from pydantic import BaseModel
 
 from gim_data.types import Image
+from gim_models.sparse.detectors import DEFAULT, DETECTORS, TrainableDetector
 from gim_models.sparse.lightglue import GlueNet, GlueShape, published_glue, seeded_glue
 from gim_models.sparse.matcher import StudentConfig
 from gim_models.sparse.superglue import SuperGlue, SuperGlueConfig, SuperGlueShape, demo_superglue, seeded_superglue
-from gim_models.sparse.xfeat import XFeatExtractor, published_xfeat
 from gim_models.training.augment import Views
 from gim_models.training.config import Student, TrainConfig
 from gim_models.training.families.family import Family, Loss
@@ -36,7 +37,7 @@ class SparseFamily:
     """
 
     def __init__(
-        self, extractor: XFeatExtractor, start: Callable[[Student, int], Any], config: Callable[..., BaseModel]
+        self, extractor: TrainableDetector, start: Callable[[Student, int], Any], config: Callable[..., BaseModel]
     ) -> None:
         self.extractor, self._start, self._config = extractor, start, config
 
@@ -85,34 +86,38 @@ def _read_out(network: Glue, known: Supervised, config: TrainConfig, generator: 
     return terms._replace(total=terms.total + config.deep * early.total)
 
 
-def lightglue() -> Family[Any]:
-    """LightGlue over XFeat; of the demo size, LighterGlue's, there are published weights.
+def lightglue(detector: str = DEFAULT) -> Family[Any]:
+    """LightGlue; over XFeat in the demo size, LighterGlue's, there are published weights.
 
     Raises:
-        GimError: XFeat's weights are not installed.
+        GimError: the detector's weights are not installed.
     """
-    return over_extractor(published_xfeat(threshold=0.0))
+    return over_extractor(DETECTORS[detector].train(), detector)
 
 
-def over_extractor(extractor: XFeatExtractor) -> Family[Any]:
+def over_extractor(extractor: TrainableDetector, detector: str = DEFAULT) -> Family[Any]:
     """LightGlue over a given extractor."""
-    return SparseFamily(extractor, _start_glue, StudentConfig)
+    return SparseFamily(extractor, _start_glue, partial(StudentConfig, detector=detector))
 
 
-def superglue() -> Family[Any]:
-    """SuperGlue over XFeat, trained as LightGlue is.
+def superglue(detector: str = DEFAULT) -> Family[Any]:
+    """SuperGlue, trained as LightGlue is.
 
     Raises:
-        GimError: XFeat's weights are not installed.
+        GimError: the detector's weights are not installed.
     """
-    return SparseFamily(published_xfeat(threshold=0.0), _start_superglue, SuperGlueConfig)
+    return SparseFamily(DETECTORS[detector].train(), _start_superglue, partial(SuperGlueConfig, detector=detector))
 
 
 def _start_glue(student: Student, seed: int) -> GlueNet:
     if student.init == "published":
         return published_glue()
-    return seeded_glue(PAPER_GLUE if student.size == "paper" else GlueShape(), seed)
+    detector = DETECTORS[student.detector or DEFAULT]
+    shape = PAPER_GLUE if student.size == "paper" else detector.glue
+    return seeded_glue(shape.model_copy(update={"input_dim": detector.dim}), seed, appearance=detector.appearance)
 
 
 def _start_superglue(student: Student, seed: int) -> SuperGlue:
-    return seeded_superglue(SuperGlueShape() if student.size == "paper" else demo_superglue(), seed)
+    detector = DETECTORS[student.detector or DEFAULT]
+    shape = SuperGlueShape() if student.size == "paper" else demo_superglue()
+    return seeded_superglue(shape.model_copy(update={"input_dim": detector.dim}), seed, appearance=detector.appearance)
