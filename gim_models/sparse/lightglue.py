@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
 from gim_models.seeding import seeded
+from gim_models.sparse.attention import use_plain_attention
 from gim_models.sparse.weights import load_strictly, read_pickle, weights_file
 
 _SHARPNESS = 40.0  # similarity that equal descriptors start with, that is the inverse temperature of the softmax
@@ -57,6 +58,7 @@ class GlueNet(LightGlue):  # type: ignore[misc]
     def __init__(self, shape: GlueShape) -> None:
         super().__init__(None, **shape.model_dump(), flash=False, depth_confidence=-1, width_confidence=-1)
         self.shape = shape
+        use_plain_attention(self.transformers, shape.descriptor_dim, shape.num_heads)
 
     def layers(self, side0: Side, side1: Side, *, dtype: torch.dtype = torch.float32) -> list[tuple[Tensor, Tensor]]:
         """The state (B, M, d), (B, N, d) of both images after every layer.
