@@ -6,6 +6,7 @@ import base64
 from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -14,6 +15,9 @@ from numpy.typing import NDArray
 from gim_data.files import atomic
 from gim_data.pixels import encode_jpeg
 from gim_data.types import Floats, Image
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 Colours = NDArray[np.uint8]  # (N, 3) RGB
 _QUALITY = 85
@@ -88,6 +92,12 @@ def save_picture(path: Path, image: Image) -> None:
     """Write an RGB image as JPEG, atomically: a gallery as PNG weighs more than the video it shows."""
     with atomic(path) as temporary:
         temporary.write_bytes(encode_jpeg(image, _QUALITY))
+
+
+def save_figure(path: Path, figure: Figure) -> None:
+    """Write a matplotlib figure as PNG, whole or not at all; the same figure gives the same bytes."""
+    with atomic(path) as temporary:
+        figure.savefig(temporary, format="png", metadata={"Software": None})
 
 
 def data_uri(path: Path, *, width: int, height: int) -> str:

@@ -10,6 +10,7 @@ import numpy as np
 
 from gim_data.errors import BadInput
 from gim_data.files import atomic, read_json, write_json
+from gim_data.plotting import save_figure
 from gim_data.stage import Job, Summary
 from gim_models.downstream.tasks import SCORES, TASKS, Cell, headline, markdown
 
@@ -78,8 +79,7 @@ def draw_totals(path: Path, totals: Mapping[str, Mapping[str, float]]) -> None:
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
     figure.legend(*axes.get_legend_handles_labels(), loc="outside upper center", ncols=4, frameon=False, fontsize=8)
-    with atomic(path) as temporary:
-        figure.savefig(temporary, format="png", metadata={"Software": None})
+    save_figure(path, figure)
 
 
 def _wrapped(text: str) -> str:

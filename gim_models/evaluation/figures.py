@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gim_data.files import atomic
+from gim_data.plotting import save_figure
 from gim_models.evaluation.published import PUBLISHED_CURVES
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def draw_scaling(path: Path, rows: Sequence[Row], note: str) -> None:
         theirs.plot(*zip(*curve, strict=True), "o-", markersize=4, label=name, alpha=0.75)
     theirs.set(xlabel="hours of video", ylabel="mean ZEB AUC@5°, %", title="published by GIM, on ZEB (reference)")
     theirs.legend(frameon=False, fontsize=8)
-    _save(figure, path)
+    save_figure(path, figure)
 
 
 def draw_errors(path: Path, errors: Mapping[str, Mapping[str, NDArray[np.float64]]], title: str) -> None:
@@ -60,7 +60,7 @@ def draw_errors(path: Path, errors: Mapping[str, Mapping[str, NDArray[np.float64
         axes.plot(x, 100 * np.mean(shares, axis=0), label=name, linewidth=1.4)
     axes.set(xlabel="pose error, degrees", ylabel="pairs within, %", title=title, xlim=(0, 20), ylim=(0, 100))
     axes.legend(frameon=False, fontsize=8)
-    _save(figure, path)
+    save_figure(path, figure)
 
 
 def draw_overlaps(path: Path, cells: Mapping[str, Sequence[Mapping[str, Any]]], title: str) -> None:
@@ -82,7 +82,7 @@ def draw_overlaps(path: Path, cells: Mapping[str, Sequence[Mapping[str, Any]]], 
     axes.set_xticks(list(counts), [f"{x - 0.05:.1f}-{x + 0.05:.1f}\n{n}" for x, n in counts.items()], fontsize=7)
     axes.set(xlabel="overlap, and pairs", ylabel="AUC@5°, %", title=title, xlim=(0, 1), ylim=(0, 100))
     axes.legend(frameon=False, fontsize=8)
-    _save(figure, path)
+    save_figure(path, figure)
 
 
 def draw_sequences(path: Path, cells: Mapping[str, Mapping[str, Any]], title: str) -> None:
@@ -95,7 +95,7 @@ def draw_sequences(path: Path, cells: Mapping[str, Mapping[str, Any]], title: st
     axes.barh(names, values, xerr=spread, color=_STUDENTS[0], alpha=0.8, ecolor=_SOFT, height=0.65)
     axes.invert_yaxis()
     axes.set(xlabel="AUC@5°, %", xlim=(0, 100), title=title)
-    _save(figure, path)
+    save_figure(path, figure)
 
 
 def _canvas(*, columns: int, width: float) -> tuple[Figure, list[Axes]]:
@@ -112,8 +112,3 @@ def _canvas(*, columns: int, width: float) -> tuple[Figure, list[Axes]]:
         each.title.set_fontsize(9)
         each.tick_params(labelsize=8, colors=_INK)
     return figure, axes
-
-
-def _save(figure: Figure, path: Path) -> None:
-    with atomic(path) as temporary:
-        figure.savefig(temporary, format="png", metadata={"Software": None})

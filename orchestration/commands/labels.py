@@ -30,6 +30,7 @@ Target = Annotated[Path | None, typer.Option(help="The file to write; default: r
 Pairs = Annotated[int, typer.Option(min=1, help="Pairs to show of each label file.")]
 Yes = Annotated[bool, typer.Option("--yes", help="Delete; without it, only tell what would go.")]
 AsJson = Annotated[bool, typer.Option("--json", help="As JSON.")]
+Figure = Annotated[Path | None, typer.Option(help="Also draw it: the PNG to write.")]
 Worlds = Annotated[list[str] | None, typer.Option("--world", help="A synthetic video (repeatable): street?seed=1.")]
 Posed = Annotated[
     list[Path] | None, typer.Option(help="Instead: a folder of images with cameras (repeatable).", exists=True)
@@ -132,6 +133,7 @@ def audit(
     teacher: Teachers = None,
     seconds: Seconds = 8.0,
     interval: Interval = 1 / 3,
+    figure: Figure = None,
     as_json: AsJson = False,
 ) -> None:
     """Measure teachers and propagation on synthetic worlds, where the truth is exact, or on posed sequences.
@@ -143,6 +145,7 @@ def audit(
     Examples:
       gim labels audit --world 'street?seed=1' --teacher rootsift
       gim labels audit --posed sequences/kitti07 --teacher rootsift
+      gim labels audit --figure audit.png
       gim labels audit --json > audit.json
     """  # noqa: D301
     from gim_data.params import read_params
@@ -157,6 +160,10 @@ def audit(
             rows = audit_posed(posed, config, rules, seconds=seconds, interval=interval, progress=progress)
         else:
             rows = audit_worlds(world or WORLDS, config, rules, seconds=seconds, interval=interval, progress=progress)
+    if figure:
+        from gim_models.audit_figure import plot_audit
+
+        plot_audit(rows, figure)
     if as_json:
         typer.echo(json.dumps(rows, indent=1))
         return

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gim_data.files import atomic
-from gim_data.plotting import draw_matches, write_caption
+from gim_data.plotting import draw_matches, save_figure, write_caption
 from gim_data.types import Image
 from gim_models.downstream.bev.align import Alignment, moved
 from gim_models.downstream.bev.clouds import Cloud
@@ -67,8 +66,7 @@ def draw_recall(path: Path, summaries: Mapping[str, Mapping[str, Any]], limit: s
     left.set(xlabel="distance between the sensors", ylabel=f"recall within {limit}, %", ylim=(0, 105))
     right.set(xlabel="yaw between the sensors")
     figure.legend(*left.get_legend_handles_labels(), loc="outside upper center", ncols=4, frameon=False, fontsize=8)
-    with atomic(path) as temporary:
-        figure.savefig(temporary, format="png", metadata={"Software": None})
+    save_figure(path, figure)
 
 
 def _shown(view: Image) -> Image:

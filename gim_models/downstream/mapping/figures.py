@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from gim_data.files import atomic
+from gim_data.plotting import save_figure
 from gim_models.downstream.mapping.bench import FEWEST, Mapped
 from gim_models.downstream.mapping.model import Matrix
 from gim_models.downstream.mapping.scores import align, centre_of
@@ -45,8 +45,7 @@ def draw_maps(path: Path, maps: Mapping[str, Mapped], title: str) -> None:
         panel.set_aspect("equal")
         panel.set_title(f"{name}: {made.cell['registered']} of {made.cell['images']} placed", fontsize=8)
     figure.suptitle(title, fontsize=9)
-    with atomic(path) as temporary:
-        figure.savefig(temporary, format="png", metadata={"Software": None})
+    save_figure(path, figure)
 
 
 def _flat(made: Mapped) -> tuple[Matrix, Matrix, Matrix]:

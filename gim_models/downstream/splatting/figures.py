@@ -10,7 +10,7 @@ import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from gim_data.files import atomic, write_json
-from gim_data.plotting import data_uri, save_picture
+from gim_data.plotting import data_uri, save_figure, save_picture
 from gim_data.types import Image
 from gim_models.downstream.splatting.compare import Entry, common_names, median_gap, rows
 from gim_models.downstream.splatting.results import side_by_side
@@ -73,8 +73,7 @@ def draw_curves(path: Path, table: Sequence[Mapping[str, Any]]) -> None:
     axes.grid(visible=True, color="#dfe4ea", linewidth=0.7)
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False, fontsize=8)
-    with atomic(path) as temporary:
-        figure.savefig(temporary, format="png", metadata={"Software": None})
+    save_figure(path, figure)
 
 
 def _write_page(
