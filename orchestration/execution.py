@@ -1,9 +1,9 @@
-"""Running several stages in order, a unit at a time, and saying what happened."""
+"""Running several stages in order, and saying what happened."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -81,28 +81,41 @@ class Tally:
         raise GimError("\n".join(self.failures) + held, "fix this and run the same command again; the rest is safe")
 
 
-def execute(runner: Runner, todo: Mapping[str, Sequence[str] | None], narrator: Narrator) -> Tally:
+Make = Callable[[Runner, str, Sequence[str], Narrator], Iterator[Outcome]]
+"""Makes units of one stage, tells the narrator of each, and yields what became of it."""
+
+
+def one_by_one(runner: Runner, name: str, units: Sequence[str], narrator: Narrator) -> Iterator[Outcome]:
+    """Make units of one stage in this process, in order."""
+    for unit in units:
+        narrator.started(name, unit)
+        began = time.monotonic()
+        [outcome] = runner.run(name, [unit]).outcomes
+        narrator.finished(name, outcome, time.monotonic() - began)
+        yield outcome
+
+
+def execute(
+    runner: Runner, todo: Mapping[str, Sequence[str] | None], narrator: Narrator, make: Make = one_by_one
+) -> Tally:
     """Run a plan. A unit that fails holds up only what reads it; everything else goes on.
 
     Args:
         runner: of the workspace.
         todo: stage -> units, in the order to run.
-        narrator: told before and after each unit.
+        narrator: told of each unit.
+        make: how the units of one stage are made; they never read each other.
     """
     tally = Tally()
     lost: set[tuple[str, str]] = set()
     for name, units in todo.items():
         stage = runner.stage(name)
-        for unit in runner.keys(stage) if units is None else units:
-            if lost & _reads(runner, stage, unit):
-                tally.waiting.append((name, unit))
-                lost.add((name, unit))
-                continue
-            narrator.started(name, unit)
-            began = time.monotonic()
-            [outcome] = runner.run(name, [unit]).outcomes
+        wanted = runner.keys(stage) if units is None else units
+        waiting = [(name, unit) for unit in wanted if lost & _reads(runner, stage, unit)]
+        tally.waiting += waiting
+        lost.update(waiting)
+        for outcome in make(runner, name, [unit for unit in wanted if (name, unit) not in lost], narrator):
             _record(tally, lost, name, outcome)
-            narrator.finished(name, outcome, time.monotonic() - began)
         for outcome in runner.prune(name) if units is None else ():
             _record(tally, lost, name, outcome)
             narrator.finished(name, outcome, 0.0)

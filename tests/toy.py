@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 import time
 from pathlib import Path
@@ -98,6 +99,8 @@ def make_video(job: Job) -> Summary:
     text = source.read_text()
     if text == "crash":
         raise RuntimeError("out of luck")
+    if text == "die":
+        os.kill(os.getpid(), signal.SIGKILL)
     if text == "slow":
         _hang(job)
     (job.out / "text.txt").write_text(text)

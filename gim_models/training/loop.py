@@ -172,7 +172,7 @@ def _quiet(threads: int) -> Iterator[None]:
     """Set torch's threads and Lightning's voice for the length of a run."""
     before, logger = torch.get_num_threads(), logging.getLogger("pytorch_lightning")
     level = logger.level
-    torch.set_num_threads(threads)
+    torch.set_num_threads(min(threads, before))  # never more than the process was started with
     logger.setLevel(logging.WARNING)
     try:
         with warnings.catch_warnings():

@@ -11,8 +11,9 @@ from rich.markup import escape
 from gim_data.errors import GimError
 from gim_data.runner import Outcome, Runner
 from orchestration.commands.common import err, out, root_of
-from orchestration.execution import Plan, Tally, execute, plan, plan_with_deps
+from orchestration.execution import Plan, Tally, execute, one_by_one, plan, plan_with_deps
 from orchestration.graph import GRAPH
+from orchestration.parallel import Processes
 from orchestration.progress import BarProgress, LineProgress, reporting
 from orchestration.workspace import open_runner
 
@@ -26,6 +27,9 @@ Units = Annotated[
 ]
 Videos = Annotated[list[str] | None, typer.Option("--video", help="Only this video (repeatable), in per-video stages.")]
 WithDeps = Annotated[bool, typer.Option("--with-deps", help="Also make what the stages read.")]
+Jobs = Annotated[
+    int, typer.Option("--jobs", "-j", min=1, help="Units of a stage made at once, each in a process with its cores.")
+]
 Everything = Annotated[bool, typer.Option("--all", help="The whole loop, up to the scaling curve.")]
 
 
@@ -36,6 +40,7 @@ def run(
     video: Videos = None,
     with_deps: WithDeps = False,
     everything: Everything = False,
+    jobs: Jobs = 1,
 ) -> None:
     """Make what is missing or stale.
 
@@ -47,6 +52,7 @@ def run(
     \b
     Examples:
       gim run --all                          the whole loop
+      gim run --all --jobs 8                 ... eight videos, models or matchers at a time
       gim run matches --video walk           label one video (its frames must be made)
       gim run matches --video walk --with-deps   ... and make its frames first
       gim run --video walk                   every per-video stage of one video
@@ -59,7 +65,7 @@ def run(
         units = _units(runner, names, [*(unit or []), *(video or [])])
         todo: Plan = (plan_with_deps if with_deps else plan)(runner, names, units)
         try:
-            tally = execute(runner, todo, ConsoleNarrator(progress))
+            tally = execute(runner, todo, ConsoleNarrator(progress), Processes(jobs) if jobs > 1 else one_by_one)
         except KeyboardInterrupt:
             err.print("interrupted; finished units are kept, the same command goes on from here")
             raise typer.Exit(INTERRUPTED) from None
