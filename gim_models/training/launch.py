@@ -12,13 +12,13 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import gim_data.stages
 import gim_models.stages
 from gim_data.errors import GimError
 from gim_data.files import atomic, read_json, write_json
-from gim_data.stage import Job, Silent, Summary, load
+from gim_data.stage import Job, Section, Silent, Summary, load
 from gim_models.training.config import TrainConfig
 from gim_models.training.share import this_share
 
@@ -90,7 +90,7 @@ def read_job(path: Path) -> Job:
         values["inputs"] = {
             s: {u: Path(folder) for u, folder in units.items()} for s, units in values["inputs"].items()
         }
-        values["params"] = {name: load(_SECTIONS[name]).model_validate(v) for name, v in values["params"].items()}
+        values["params"] = {name: _section(name).model_validate(v) for name, v in values["params"].items()}
         job = Job(**values, progress=Silent())
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise GimError(
@@ -100,6 +100,10 @@ def read_job(path: Path) -> Job:
     if job.stage not in _STAGES:
         raise GimError(f"{path}: {job.stage!r} is no training stage", f"the training stages are {sorted(_STAGES)}")
     return job
+
+
+def _section(name: str) -> type[Section]:
+    return cast(type[Section], load(_SECTIONS[name]))
 
 
 def main(path: Path) -> None:
