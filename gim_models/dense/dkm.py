@@ -20,7 +20,7 @@ from gim_models.dense.warp import Pyramid, Warp
 from gim_models.seeding import seeded
 
 _COARSE = (32, 16)
-_REFINE = 4  # refiners speak in quarters of a pixel
+_REFINE = 4  # refiners speak in quarters of half a cell: normalised coordinates are two wide
 REFINERS = (
     RefinerShape(scale=16, displacement=128, radius=7),
     RefinerShape(scale=8, displacement=64, radius=3),
@@ -146,7 +146,7 @@ class DkmDecoder(nn.Module):
         return found
 
     def refine(self, features0: Tensor, features1: Tensor, warp: Warp, scale: int, pyramid: Pyramid) -> Warp:
-        """Add the refiner's correction, if there is a refiner; it counts in quarters of a cell of ``scale`` pixels."""
+        """Add the refiner's correction, if there is a refiner; it counts in eighths of a cell of ``scale`` pixels."""
         if str(scale) not in self.conv_refiner:
             return warp
         out = self.conv_refiner[str(scale)](features0, features1, warp.flow, 1.0)

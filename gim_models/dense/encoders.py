@@ -56,7 +56,8 @@ class XFeatEncoder(nn.Module):
 
 
 def _halving(channels: int, out: int) -> nn.Sequential:
-    return nn.Sequential(nn.Conv2d(channels, out, 3, 2, 1, bias=False), nn.BatchNorm2d(out), nn.ReLU(inplace=True))
+    """An even kernel looks at the middle of the coarser cell; an odd one would look half a finer cell beside it."""
+    return nn.Sequential(nn.Conv2d(channels, out, 4, 2, 1, bias=False), nn.BatchNorm2d(out), nn.ReLU(inplace=True))
 
 
 def load_frozen(encoder: nn.Module) -> None:

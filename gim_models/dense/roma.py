@@ -24,7 +24,7 @@ from gim_models.seeding import seeded
 from gim_models.sparse.xfeat import DESCRIPTOR_DIM, XFeatExtractor, published_xfeat
 
 _COARSE = 16  # the scale that DINOv2's features stand at, though its patches are 14 pixels wide
-_REFINE = 4  # refiners speak in quarters of a pixel
+_REFINE = 4  # refiners speak in quarters of half a cell: normalised coordinates are two wide
 _GAIN = 40 / 32  # what displacements are multiplied by before they are embedded
 PATCH = 14  # side of a DINOv2 patch in pixels
 

@@ -1,10 +1,14 @@
-"""Random changes to a batch on its device: warps, things in the way, light. Labels follow exactly (GIM.md 3.2)."""
+"""Random changes to a batch on its device: warps, things in the way, weather, light, compression (GIM.md 3.2).
+
+Labels follow exactly: what moves pixels moves them too, and nothing else moves anything.
+"""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
 import torch
+from kornia.enhance import jpeg_codec_differentiable
 from kornia.filters import gaussian_blur2d
 from kornia.geometry.linalg import transform_points
 from kornia.geometry.transform import get_perspective_transform, warp_perspective
@@ -13,7 +17,9 @@ from torch import Tensor
 from gim_models.training.config import AugmentConfig
 from gim_models.training.occlusion import occlude
 from gim_models.training.sample import Batch
+from gim_models.training.weather import weather
 
+_QUALITY = (15.0, 90.0)  # of JPEG: from blocks that anyone sees to those that nobody does
 _BORDER = 4.0  # pixels beside the image's edge where a detector sees the edge and not the scene
 
 
@@ -41,7 +47,7 @@ def plain(batch: Batch) -> Views:
 
 
 def augment(batch: Batch, config: AugmentConfig, generator: torch.Generator) -> Views:
-    """Warp image 1 of every pair, lay things in the way of both and change their light.
+    """Warp image 1 of every pair, lay things and weather in the way of both, change their light, compress them.
 
     Args:
         batch: B pairs.
@@ -58,7 +64,8 @@ def augment(batch: Batch, config: AugmentConfig, generator: torch.Generator) -> 
     images = torch.cat([images[:pairs], warp(images[pairs:], H1)])
     H = torch.cat([eye.to(device), H1])
     images, foreign = occlude(images, config, generator)
-    return Views(relight(images, config, generator), scene(batch.boxes, H, (height, width)), foreign, H)
+    images = compress(relight(weather(images, config, generator), config, generator), config, generator)
+    return Views(images, scene(batch.boxes, H, (height, width)), foreign, H)
 
 
 def warp(images: Tensor, H: Tensor) -> Tensor:
@@ -123,6 +130,21 @@ def relight(images: Tensor, config: AugmentConfig, generator: torch.Generator) -
     strength = dice.between(0, config.noise)
     noisy: Tensor = out + torch.randn(images.shape, generator=generator).to(images) * strength
     return noisy.clamp(0, 1)
+
+
+def compress(images: Tensor, config: AugmentConfig, generator: torch.Generator) -> Tensor:
+    """Store some of the images (N, 3, H, W) as a JPEG and read them back, last of all, as a camera does.
+
+    Where ``config.jpeg`` is 0 nothing is drawn, so that a recipe without it keeps its random numbers.
+    """
+    if config.jpeg == 0:
+        return images
+    dice = _Dice(len(images), generator, images.device)
+    chosen, quality = dice.chosen(config.jpeg).flatten(), dice.between(*_QUALITY).flatten()
+    out = images.clone()
+    if chosen.any():
+        out[chosen] = jpeg_codec_differentiable(images[chosen], quality[chosen]).clamp(0, 1)
+    return out
 
 
 class _Dice:

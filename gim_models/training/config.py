@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from gim_data.errors import GimError
 from gim_data.stage import Params, Section
@@ -93,6 +93,14 @@ class AugmentConfig(BaseModel):
     noise: float = Field(
         default=0.02, ge=0, le=0.2, description="largest standard deviation of added noise, 1 being the full range"
     )
+    weather: float = Field(default=0.0, ge=0, le=1, description="probability of fog, rain or snow before an image")
+    jpeg: float = Field(default=0.0, ge=0, le=1, description="probability of JPEG compression, from heavy to light")
+
+    @model_serializer(mode="wrap")
+    def _younger_where_they_say_something(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave fields out that are younger than the first models and do nothing, so that those models stay valid."""
+        values: dict[str, Any] = dump(self)
+        return {name: value for name, value in values.items() if value or name not in ("weather", "jpeg")}
 
     @model_validator(mode="after")
     def _ordered(self) -> AugmentConfig:

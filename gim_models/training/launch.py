@@ -1,30 +1,32 @@
 """A training stage in several processes, on one machine or many: ``train.launch`` names the command that starts them.
 
-The engine's process writes down the job and starts the command with it; every process it starts does the stage, sharing
-each batch with the others (``share.py``), and the first of them writes the result.
+The engine's process writes the job down as JSON and starts the command with it; every process it starts does the stage,
+sharing each batch with the others (``share.py``), and the first of them writes the result.
 """
 
 from __future__ import annotations
 
-import pickle
+import json
 import shlex
 import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, cast
 
+import gim_data.stages
+import gim_models.stages
 from gim_data.errors import GimError
 from gim_data.files import atomic, read_json, write_json
-from gim_data.stage import Job, Silent, Summary, load
+from gim_data.stage import Job, Section, Silent, Summary, load
 from gim_models.training.config import TrainConfig
 from gim_models.training.share import this_share
 
-JOB = "job.pickle"
+JOB = "job.json"
 SUMMARY = "summary.json"
-_STAGES = {
-    "base_model": "gim_models.training.stages:make_base_model",
-    "model": "gim_models.training.stages:make_model",
-}
+_STAGES = {stage.name: stage.fn for stage in (gim_models.stages.BASE_MODEL, gim_models.stages.MODEL)}
+_SECTIONS = {**gim_data.stages.SECTIONS, **gim_models.stages.SECTIONS}
+_FOLDERS = ("out", "scratch", "root")
 
 
 class Unheard:
@@ -47,9 +49,7 @@ def launch(job: Job, command: str) -> Summary:
     written, summary = job.scratch / JOB, job.scratch / SUMMARY
     summary.unlink(missing_ok=True)
     config: TrainConfig = job.params["train"]
-    alone = replace(job, progress=Silent(), params={**job.params, "train": config.model_copy(update={"launch": ""})})
-    with atomic(written) as temporary:
-        temporary.write_bytes(pickle.dumps(alone))
+    write_job(written, replace(job, params={**job.params, "train": config.model_copy(update={"launch": ""})}))
     words = [*shlex.split(command), "-m", "gim_models.training.launch", str(written)]
     try:
         code = subprocess.run(words, check=False).returncode
@@ -66,9 +66,49 @@ def launch(job: Job, command: str) -> Summary:
     return found
 
 
+def write_job(path: Path, job: Job) -> None:
+    """Write a job as JSON: all it is but where it reports. Folders become absolute."""
+    values = {name: value for name, value in vars(job).items() if name != "progress"}
+    with atomic(path) as temporary:
+        temporary.write_text(json.dumps(values, default=_plain, indent=1))
+
+
+def _plain(value: Any) -> Any:
+    """Paths as text, sections as all of their fields: those that no digest holds count here."""
+    return str(value.absolute()) if isinstance(value, Path) else dict(value)
+
+
+def read_job(path: Path) -> Job:
+    """The job that ``write_job`` wrote; it reports to nobody.
+
+    Raises:
+        GimError: the file cannot be read, or holds no job of a training stage.
+    """
+    try:
+        values = read_json(path)
+        values |= {name: Path(values[name]) for name in _FOLDERS}
+        values["inputs"] = {
+            s: {u: Path(folder) for u, folder in units.items()} for s, units in values["inputs"].items()
+        }
+        values["params"] = {name: _section(name).model_validate(v) for name, v in values["params"].items()}
+        job = Job(**values, progress=Silent())
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise GimError(
+            f"{path} cannot be read as a job: {error!r}",
+            "name the job.json in the scratch folder of the unit, which the same version of gim wrote",
+        ) from error
+    if job.stage not in _STAGES:
+        raise GimError(f"{path}: {job.stage!r} is no training stage", f"the training stages are {sorted(_STAGES)}")
+    return job
+
+
+def _section(name: str) -> type[Section]:
+    return cast(type[Section], load(_SECTIONS[name]))
+
+
 def main(path: Path) -> None:
     """Do the job in a file that ``launch`` wrote, as one of several processes."""
-    job: Job = pickle.loads(path.read_bytes())
+    job = read_job(path)
     summary = load(_STAGES[job.stage])(job)
     if this_share(job.params["train"]).rank == 0:
         write_json(job.scratch / SUMMARY, summary)

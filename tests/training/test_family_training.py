@@ -103,13 +103,14 @@ def test_a_loss_that_is_no_number_names_its_pairs_in_any_family(arch, extractor,
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("arch", "steps", "rate", "limit"),
-    [("superglue", 40, 2e-3, 1.0), ("loftr", 35, 8e-3, 1.0), ("dkm", 60, 4e-3, 2.5)],
+    ("arch", "steps", "rate"),
+    [("superglue", 40, 2e-3), ("loftr", 35, 8e-3), ("dkm", 150, 2e-3), ("roma", 120, 4e-3)],
 )
-def test_four_planted_pairs_are_learned_to_the_pixel(arch, steps, rate, limit, extractor, tmp_path):
+def test_four_planted_pairs_are_learned_to_the_pixel(arch, steps, rate, extractor, tmp_path):
     """From the loop through the folder that training leaves to the matcher that opens it.
 
-    DKM has its flow to learn from nothing; a minute of training brings it to 1.4 to 1.8 pixels, not to the end.
+    DKM and RoMa have to learn from nothing where anything is; the others start as matchers by nearest descriptors and
+    need fewer steps. What DKM lacks at 60 is at its coarse scales: the finer ones see no farther than a few cells.
     """
     config = recipe(batch=4, keypoints=128, max_keypoints=128, validate_every=steps, log_every=steps, ema=0.8)
     source = InTurn()
@@ -124,7 +125,7 @@ def test_four_planted_pairs_are_learned_to_the_pixel(arch, steps, rate, limit, e
         found = matcher.match(pair.image0, pair.image1)
         assert len(found) > 20
         expected = cv2.perspectiveTransform(found.keypoints0[None].astype(np.float64), affinity(n))[0]
-        assert np.median(np.linalg.norm(expected - found.keypoints1, axis=1)) < limit
+        assert np.median(np.linalg.norm(expected - found.keypoints1, axis=1)) < 1
 
 
 def test_every_architecture_that_trains_can_be_opened():
