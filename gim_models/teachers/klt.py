@@ -64,11 +64,11 @@ class Klt:
         direct_px: how far from the place reached by the way the direct look may end.
     """
 
-    window: int = 11
+    window: int = 9
     levels: int = 3
-    home_px: float = 0.3
-    direct_window: int = 9
-    direct_px: float = 0.7
+    home_px: float = 0.2
+    direct_window: int = 7
+    direct_px: float = 0.35
     name: str = "klt"
 
     def follow(
