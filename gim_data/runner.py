@@ -161,7 +161,8 @@ class Runner:
 
     def _digest(self, stage: Stage, unit: str, inputs: Mapping[str, Mapping[str, Entry]]) -> str:
         outside = load(stage.external)(unit, self.params, self.root) if stage.external else None
-        content = {dep: {key: entry.content for key, entry in units.items()} for dep, units in inputs.items()}
+        read = {dep: units for dep, units in inputs.items() if units or dep not in stage.optional}
+        content = {dep: {key: entry.content for key, entry in units.items()} for dep, units in read.items()}
         parts = [stage.name, unit, stage.version, dump(self.params, stage.params), content, outside]
         return digest_of(parts)
 

@@ -44,6 +44,8 @@ class Stage:
         fn: ``"module:function"`` of ``(Job) -> Summary``, imported only when work is done.
         axis: what it runs per.
         deps: names of the stages it reads.
+        optional: those of them that units may do without: where ``upstream`` names no unit, the digest says nothing of
+            them.
         params: sections of ``params.yaml`` that its result depends on.
         code: files that decide the bytes (DVC dependencies).
         pool: Dagster pool, such as ``net`` or ``gpu``.
@@ -61,6 +63,7 @@ class Stage:
     axis: Axis
     doc: str
     deps: tuple[str, ...] = ()
+    optional: tuple[str, ...] = ()
     params: tuple[str, ...] = ()
     code: tuple[str, ...] = ()
     pool: str | None = None

@@ -12,15 +12,18 @@ from gim_data.labels.engine import label_video
 from gim_data.labels.overlay import overlay_mask
 from gim_data.labels.posed import posed_video
 from gim_data.labels.store import LabelMeta, LabelStore, write_labels
+from gim_data.labels.temporal import TemporalMatcher, label_film
 from gim_data.labels.truth import rendered
 from gim_data.labels.zoom import zoom_video
+from gim_data.masks import EVERYWHERE, Masks
 from gim_data.propagation.config import PropagationConfig
 from gim_data.propagation.graph import Source
 from gim_data.propagation.stage import propagate_video
 from gim_data.stage import Progress, Silent
 from gim_data.types import SparseMatcher
 from gim_models.labelling import file_name
-from gim_models.registry import open_matcher
+from gim_models.registry import TEMPORAL_FACTORIES, open_matcher, open_teacher
+from gim_models.segmenters import open_masks
 
 WORLDS = ("street?seed=1", "room?seed=2", "terrain?seed=3", "objects?seed=4", "street?seed=5&path=drive")
 
@@ -39,7 +42,7 @@ def audit_worlds(
 
     Args:
         worlds: synthetic videos, such as ``street?seed=1``.
-        labels: teachers, skips and filters.
+        labels: teachers, skips and filters; a segmenter's relative path begins at the working directory.
         propagations: name -> rules of propagation, each measured on the same direct labels.
         seconds, interval: how much of each world, and between its frames.
         cache: keep direct labels here between runs.
@@ -90,10 +93,11 @@ def _audited(
     audit = Audit()
     told.start("auditing", count)
     for name, video in videos:
-        sources = [s for teacher in labels.teachers for s in direct(video, teacher, labels, cache, name)]
+        masks = open_masks(video, labels, Path())
+        sources = [s for teacher in labels.teachers for s in direct(video, teacher, labels, cache, name, masks=masks)]
         audit.direct(video, sources, [*labels.skips] * len(labels.teachers))
         if labels.zoom is not None:
-            again = zoomed(video, sources, labels, labels.zoom)
+            again = zoomed(video, sources, labels, labels.zoom, masks=masks)
             titled = [replace(source, teacher=f"{source.teacher}, zoomed") for source in again]
             audit.direct(video, titled, [*labels.skips] * len(labels.teachers))
             sources = [*sources, *again]
@@ -103,29 +107,37 @@ def _audited(
     return audit.rows()
 
 
-def direct(video: Truth, teacher: str, config: LabelsConfig, cache: Path | None, spec: str) -> list[Source]:
+def direct(
+    video: Truth, teacher: str, config: LabelsConfig, cache: Path | None, spec: str, *, masks: Masks = EVERYWHERE
+) -> list[Source]:
     """One teacher's labels, one source per skip."""
     folder = None if cache is None else cache / spec.replace("?", "_").replace("&", "_")
     paths = [] if folder is None else [folder / file_name(teacher, skip, 1) for skip in config.skips]
     if paths and all(path.is_file() for path in paths):
         stores = [LabelStore.open(path) for path in paths]
         return [Source(teacher, store.labels(), store.meta.sparse) for store in stores]
-    matcher = open_matcher(teacher, device=config.device)
-    sparse = isinstance(matcher, SparseMatcher)
-    found = label_video(video, matcher, config, Silent()).sets
+    matcher = open_teacher(teacher, device=config.device)
+    sparse = isinstance(matcher, (SparseMatcher, TemporalMatcher))
+    if isinstance(matcher, TemporalMatcher):
+        found = label_film(video, video.moments(), matcher, config, Silent(), masks=masks).sets
+    else:
+        found = label_video(video, matcher, config, Silent(), masks=masks).sets
     for part, path in zip(found, paths, strict=False):  # none without a cache
         write_labels(path, part.labels, LabelMeta(video.size, teacher, part.skip, 1, sparse), part.notes)
     return [Source(teacher, part.labels, sparse) for part in found]
 
 
-def zoomed(video: Truth, first: Sequence[Source], config: LabelsConfig, zoom: ZoomConfig) -> list[Source]:
-    """Every teacher's second pass, one source per skip; a rendered world has no overlay."""
+def zoomed(
+    video: Truth, first: Sequence[Source], config: LabelsConfig, zoom: ZoomConfig, *, masks: Masks = EVERYWHERE
+) -> list[Source]:
+    """The second pass of every teacher that has one, one source per skip; a rendered world has no overlay."""
     overlay = overlay_mask([], video.size, config.overlay)
     seen = [label for source in first for label in source.labels]
     return [
         Source(name, part.labels, sparse=False)
         for name in config.teachers
+        if name not in TEMPORAL_FACTORIES
         for part in zoom_video(
-            video, open_matcher(name, device=config.device), seen, overlay, config, zoom, Silent()
+            video, open_matcher(name, device=config.device), seen, overlay, config, zoom, Silent(), masks=masks
         ).sets
     ]

@@ -12,13 +12,20 @@ import numpy as np
 from gim_data.errors import BadInput
 from gim_data.labels.config import LabelsConfig
 from gim_data.labels.engine import Frames, LabelSet, VideoLabels, label_video
+from gim_data.labels.movers import NO_MOVERS
+from gim_data.labels.segments import SegmentedMasks
 from gim_data.labels.store import LabelMeta, write_labels
+from gim_data.labels.temporal import TemporalMatcher, label_film
 from gim_data.labels.zoom import zoom_video
+from gim_data.masks import Masks
 from gim_data.plotting import draw_matches, save_picture, stack
 from gim_data.stage import Job, Summary
-from gim_data.types import Image, PairLabel, SparseMatcher
+from gim_data.types import Image, Matcher, PairLabel, SparseMatcher
 from gim_data.video.framestore import FrameStore
-from gim_models.registry import open_matcher
+from gim_data.video.moments import moments_of
+from gim_data.video.stages import video_of
+from gim_models.registry import open_teacher
+from gim_models.segmenters import open_masks
 
 
 def make_matches(job: Job) -> Summary:
@@ -30,26 +37,43 @@ def make_matches(job: Job) -> Summary:
     """
     config: LabelsConfig = job.params["labels"]
     frames = FrameStore.open(job.input("frames"))
+    masks = open_masks(frames, config, job.root)
     summary: dict[str, Any] = {"teachers": {}, "figures": []}
-    first, overlay = list[PairLabel](), np.zeros((), np.bool_)
+    first, overlay, movers = list[PairLabel](), np.zeros((), np.bool_), NO_MOVERS
     for rank, name in enumerate(config.teachers):
-        matcher = open_matcher(name, device=config.device)
-        found = label_video(frames, matcher, config, job.progress)
+        teacher = open_teacher(name, device=config.device)
+        found = _first_pass(job, frames, teacher, config, masks)
         if not any(labels.labels for labels in found.sets):
             raise BadInput(
                 f"video {job.unit}: no two of its {len(frames)} frames lie {config.skips} s apart in one shot",
                 "sample more densely (frames), shorten labels.skips, or leave the video out",
             )
-        overlay = overlay | found.overlay
+        overlay, movers = overlay | found.overlay, movers | found.movers
         first += [label for labels in found.sets for label in labels.labels]
-        _keep(job, frames, found, LabelMeta(frames.size, name, 0, 1, isinstance(matcher, SparseMatcher), rank), summary)
+        sparse = isinstance(teacher, (SparseMatcher, TemporalMatcher))
+        _keep(job, frames, found, LabelMeta(frames.size, name, 0, 1, sparse, rank), summary)
     if config.zoom is not None:
         for rank, name in enumerate(config.teachers):
-            matcher = open_matcher(name, device=config.device)
-            found = zoom_video(frames, matcher, first, overlay, config, config.zoom, job.progress)
+            matcher = open_teacher(name, device=config.device)
+            if isinstance(matcher, TemporalMatcher):
+                continue  # it saw every picture at full size; its labels are part of the co-visible region
+            found = zoom_video(
+                frames, matcher, first, overlay, config, config.zoom, job.progress, movers=movers, masks=masks
+            )
             # every pair has a crop of its own, and so a frame has other keypoints in every pair
             _keep(job, frames, found, LabelMeta(frames.size, name, 0, 2, False, rank), summary)
+    if isinstance(masks, SegmentedMasks):
+        summary["masked_share"] = round(masks.share(), 4)
     return summary
+
+
+def _first_pass(
+    job: Job, frames: FrameStore, teacher: Matcher | TemporalMatcher, config: LabelsConfig, masks: Masks
+) -> VideoLabels:
+    if not isinstance(teacher, TemporalMatcher):
+        return label_video(frames, teacher, config, job.progress, masks=masks)
+    path, _ = video_of(job.input("videos"))
+    return label_film(frames, moments_of(path, frames), teacher, config, job.progress, masks=masks)
 
 
 def _keep(job: Job, frames: FrameStore, found: VideoLabels, meta: LabelMeta, summary: Summary) -> None:

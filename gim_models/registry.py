@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from gim_data.errors import GimError
 from gim_data.stage import load
 from gim_data.types import Matcher
+
+if TYPE_CHECKING:
+    from gim_data.labels.temporal import TemporalMatcher
 
 FACTORIES = {
     "aliked+lightglue": "gim_models.teachers.lightglue:aliked_lightglue",
@@ -31,6 +34,25 @@ MODEL_FACTORIES = {"vismatch": "gim_models.teachers.vismatch:open_vismatch"}
 """Prefix -> ``"module:function"`` of ``(model, device) -> Matcher``, for names like ``vismatch:roma``."""
 
 
+TEMPORAL_FACTORIES = {"klt": "gim_models.teachers.klt:klt"}
+"""Name -> ``"module:function"`` of ``(device) -> TemporalMatcher``: they label videos and match no two pictures."""
+
+
+def open_teacher(name: str, *, device: str = "cpu") -> Matcher | TemporalMatcher:
+    """Whoever labels under that name: a matcher, or one that follows points through every picture of a video.
+
+    Args:
+        name: one of ``TEMPORAL_FACTORIES``, or as in ``open_matcher``.
+        device: as in ``open_matcher``.
+
+    Raises:
+        GimError: as in ``open_matcher``.
+    """
+    if name in TEMPORAL_FACTORIES:
+        return cast("Callable[[str], TemporalMatcher]", load(TEMPORAL_FACTORIES[name]))(usable_device(device))
+    return open_matcher(name, device=device)
+
+
 def open_matcher(name: str, *, device: str = "cpu") -> Matcher:
     """The matcher of that name, ready to match.
 
@@ -52,7 +74,13 @@ def open_matcher(name: str, *, device: str = "cpu") -> Matcher:
         return cast(Callable[[Path, str], Matcher], load(FOLDER_FACTORIES[prefix]))(Path(folder), device)
     if folder and prefix in MODEL_FACTORIES:
         return cast(Callable[[str, str], Matcher], load(MODEL_FACTORIES[prefix]))(folder, device)
-    raise GimError(f"there is no matcher {name!r}", f"use one of {matcher_names()}")
+    if name in TEMPORAL_FACTORIES:
+        raise GimError(
+            f"{name} follows points through a video and cannot match two images",
+            f"name it in labels.teachers; here use one of {matcher_names()}",
+        )
+    remedy = f"use one of {matcher_names()}, or in labels.teachers also {sorted(TEMPORAL_FACTORIES)}"
+    raise GimError(f"there is no matcher {name!r}", remedy)
 
 
 def usable_device(wish: str) -> str:

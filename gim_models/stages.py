@@ -2,6 +2,7 @@
 
 from gim_data.stage import Axis, Params, Stage
 from gim_data.stages import CORPUS, VIDEO
+from gim_models.registry import TEMPORAL_FACTORIES
 from gim_models.training.config import RECIPE_FIELDS
 
 # The base stage shares the recipe but for how long and how fast the model stage trains.
@@ -48,10 +49,13 @@ MATCHES = Stage(
     group="label",
     fn="gim_models.labelling:make_matches",
     axis=VIDEO,
-    deps=("frames",),
+    deps=("frames", "videos"),
+    optional=("videos",),
     params=("labels",),
-    code=("gim_data/labels", "gim_models/teachers", "gim_models/labelling.py"),
+    code=("gim_data/labels", "gim_models/teachers", "gim_models/labelling.py", "gim_models/segmenters.py"),
+    external="gim_data.labels.outside:outside",
     pool="gpu",
+    upstream="gim_models.stages:matches_upstream",
     version="2",
     doc="Robustly filtered correspondences per teacher, skip and pass; empty results recorded.",
 )
@@ -242,6 +246,13 @@ def matcher_keys(params: Params, root: object) -> list[str]:
     from gim_models.training.config import model_keys
 
     return [*distinct_keys(params["evaluate"].baselines), *model_keys(params, root)]
+
+
+def matches_upstream(unit: str, dep: str, dep_units: list[str], params: Params) -> list[str]:
+    """Labels read the frames; the video itself only for a teacher that follows points through it."""
+    if dep == "videos" and not set(params["labels"].teachers) & set(TEMPORAL_FACTORIES):
+        return []
+    return [unit]
 
 
 def matcher_upstream(unit: str, dep: str, dep_units: list[str], params: Params) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -14,6 +14,7 @@ from gim_data.labels.engine import Frames
 from gim_data.labels.truth import cells_of
 from gim_data.propagation.graph import Source
 from gim_data.types import PairLabel
+from gim_data.video.moments import Moment
 
 RADII = (1.0, 3.0, 5.0)
 RIGHT = 3.0
@@ -24,6 +25,10 @@ Heading = tuple[str, str, str]  # what, by, value
 
 class Truth(Frames, Protocol):
     """A video that knows how far a label is from right; ``RenderedVideo`` and ``PosedVideo`` do."""
+
+    def moments(self) -> Iterator[Moment]:
+        """Every picture, those between the sampled frames too where there are any."""
+        ...
 
     def errors(self, label: PairLabel, /) -> NDArray[np.float64]:
         """(N,) pixels, NaN where it cannot tell."""

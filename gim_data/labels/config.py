@@ -6,6 +6,8 @@ from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
 from gim_data.stage import Section
 
+_OFF_BY_DEFAULT = ("zoom", "movers", "segmenter")
+
 
 class OverlayConfig(Section):
     """When a place of the picture counts as an overlay (logo, clock, car bonnet): it stays while the picture moves."""
@@ -24,6 +26,30 @@ class ZoomConfig(Section):
     least: float = Field(
         1.2, ge=1, description="no second look at a pair of which neither view would be magnified this much"
     )
+
+
+class MoversConfig(Section):
+    """When a place of a frame counts as moving by itself (``gim_data.labels.movers``)."""
+
+    residual_px: float = Field(2.0, gt=0, description="a match farther from the camera's motion may be on a mover")
+    cell_px: int = Field(16, ge=4, description="size of the cells that movers are marked on, pixels")
+    least: int = Field(4, ge=3, description="matches in and around a cell that go their own way together")
+    share: float = Field(0.5, gt=0, le=1, description="of all matches there that these must be")
+
+
+class SegmenterConfig(Section):
+    """A model that says what is seen where, and what of it is not matched (``gim_data.labels.segments``)."""
+
+    model: str = Field(description="onnx:<file>, or transformers:<folder or hub name>")
+    classes: tuple[str, ...] = Field(
+        ("sky", "person", "car"), min_length=1, description="classes that are not matched, by name or number"
+    )
+    grow_px: int = Field(4, ge=0, description="how far around them nothing is matched either, pixels")
+    size: tuple[int, int] | None = Field(
+        None, description="(width, height) that the model is shown; empty: 512 along the longer side"
+    )
+    mean: tuple[float, float, float] = Field((0.485, 0.456, 0.406), description="of red, green, blue in [0, 1]")
+    std: tuple[float, float, float] = Field((0.229, 0.224, 0.225), description="what they are divided by")
 
 
 class LabelsConfig(Section):
@@ -54,8 +80,12 @@ class LabelsConfig(Section):
     device: str = Field("cpu", description="torch device of the learned teachers")
     zoom: ZoomConfig | None = Field(None, description="the second, zoomed pass; none where empty")
 
+    movers: MoversConfig | None = Field(None, description="leave out what moves by itself; kept where empty")
+
+    segmenter: SegmenterConfig | None = Field(None, description="leave out sky, people, cars; nothing where empty")
+
     @model_serializer(mode="wrap")
     def _as_before(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Without the second pass say nothing of it: labels made before there was one stay current."""
+        """Say nothing of what is off: labels made before there was such a thing stay current."""
         values: dict[str, Any] = handler(self)
-        return {name: value for name, value in values.items() if name != "zoom" or value is not None}
+        return {name: value for name, value in values.items() if name not in _OFF_BY_DEFAULT or value is not None}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -11,12 +11,14 @@ from numpy.typing import NDArray
 
 from gim_data.labels.config import LabelsConfig
 from gim_data.labels.coverage import overlap_of
+from gim_data.labels.movers import NO_MOVERS, Movers, find_movers
 from gim_data.labels.overlay import is_static, on_overlay, overlay_mask
 from gim_data.labels.pairs import in_frame, reach, skip_pairs
-from gim_data.labels.robust import fit_two_view
+from gim_data.labels.robust import Fit, fit_two_view
 from gim_data.labels.store import Note
+from gim_data.masks import EVERYWHERE, Masks, dropped_outside
 from gim_data.stage import Progress
-from gim_data.types import Features, Image, Mask, Matcher, Matches, PairLabel, Size, SparseMatcher
+from gim_data.types import Features, Image, Matcher, Matches, PairLabel, Size, SparseMatcher
 
 Pair = tuple[int, int]
 
@@ -70,14 +72,16 @@ class VideoLabels:
     Attributes:
         sets: one label set per skip.
         overlay: cells of the static overlay (``overlay_mask``).
+        movers: what moves by itself; nothing where that is not asked for.
     """
 
     sets: list[LabelSet]
     overlay: NDArray[np.bool_]
+    movers: Movers = NO_MOVERS
 
 
 def label_video(
-    frames: Frames, matcher: Matcher, config: LabelsConfig, progress: Progress, *, mask: Mask | None = None
+    frames: Frames, matcher: Matcher, config: LabelsConfig, progress: Progress, *, masks: Masks = EVERYWHERE
 ) -> VideoLabels:
     """Label a video with one teacher.
 
@@ -86,7 +90,7 @@ def label_video(
         matcher: the teacher; a sparse one sees each frame once.
         config: skips, filters and caps.
         progress: told of every matched pair.
-        mask: (H, W) where matching is allowed, for all frames; None for everywhere.
+        masks: where matching is allowed. The teacher looks at whole pictures all the same.
 
     Returns:
         One set per skip, pairs in time order. Everything that was tried is in it: a pair without a result is an empty
@@ -94,13 +98,34 @@ def label_video(
     """
     groups = skip_pairs(frames.times, frames.shots, config.skips)
     progress.start(f"{matcher.name}", sum(map(len, groups)))
-    found = dict(_match_all(frames, matcher, groups, config, mask, progress))
-    overlay = overlay_mask((found[pair] for group in groups for pair in group), frames.size, config.overlay)
+    found = dict(_match_all(frames, matcher, groups, config, masks, progress))
+    return judge_all(found, groups, frames.size, config)
+
+
+def judge_all(
+    found: Mapping[Pair, Matches], groups: Sequence[Sequence[Pair]], size: Size, config: LabelsConfig
+) -> VideoLabels:
+    """What is left of a teacher's matches after the overlay rule, the epipolar fits and the movers.
+
+    Args:
+        found: the matches of every pair.
+        groups: the pairs of every skip.
+        size: (width, height) of the frames.
+        config: skips and filters.
+    """
+    pairs = [pair for group in groups for pair in group]
+    overlay = overlay_mask((found[pair] for pair in pairs), size, config.overlay)
+    fits = {pair: fitted(found[pair], overlay, config) for pair in pairs}
+    movers = NO_MOVERS
+    if config.movers is not None:
+        movers = find_movers(
+            ((pair, found[pair].select(each.worthy), each.fit) for pair, each in fits.items()), size, config.movers
+        )
     sets = []
     for skip, group in zip(config.skips, groups, strict=True):
-        judged = [judge(pair, found[pair], overlay, config) for pair in group]
+        judged = [judge(pair, found[pair], fits[pair], movers, config) for pair in group]
         sets.append(LabelSet(skip, [j[0] for j in judged], [j[1] for j in judged], [found[p] for p in group]))
-    return VideoLabels(sets, overlay)
+    return VideoLabels(sets, overlay, movers)
 
 
 def _match_all(
@@ -108,17 +133,19 @@ def _match_all(
     matcher: Matcher,
     groups: Sequence[Sequence[Pair]],
     config: LabelsConfig,
-    mask: Mask | None,
+    masks: Masks,
     progress: Progress,
 ) -> Iterator[tuple[Pair, Matches]]:
     """Every pair's matches, in the order of their later frame so that a short window of features suffices."""
     ordered = sorted({pair for group in groups for pair in group}, key=lambda pair: (pair[1], pair[0]))
     if not isinstance(matcher, SparseMatcher):
         for a, b in ordered:
-            yield (a, b), matcher.match(frames.image(a), frames.image(b), mask, mask)
+            # without masks: some dense matchers paint over what these forbid, and then match the edges of the paint
+            everything = matcher.match(frames.image(a), frames.image(b))
+            yield (a, b), dropped_outside(everything, masks.allowed(a), masks.allowed(b))
             progress.advance()
         return
-    window = _FeatureWindow(frames, matcher, cap_of(matcher, config), mask, reach(groups) + config.batch)
+    window = _FeatureWindow(frames, matcher, cap_of(matcher, config), masks, reach(groups) + config.batch)
     for start in range(0, len(ordered), config.batch):
         batch = ordered[start : start + config.batch]
         results = matcher.match_features([(window.at(a), window.at(b)) for a, b in batch])
@@ -129,14 +156,14 @@ def _match_all(
 class _FeatureWindow:
     """Features of the frames still in reach, each extracted once."""
 
-    def __init__(self, frames: Frames, matcher: SparseMatcher, keypoints: int, mask: Mask | None, span: int) -> None:
-        self._frames, self._matcher, self._mask = frames, matcher, mask
+    def __init__(self, frames: Frames, matcher: SparseMatcher, keypoints: int, masks: Masks, span: int) -> None:
+        self._frames, self._matcher, self._masks = frames, matcher, masks
         self._keypoints, self._span = keypoints, span
         self._held: dict[int, Features] = {}
 
     def at(self, index: int) -> Features:
         if index not in self._held:
-            features = self._matcher.extract(self._frames.image(index), self._mask)
+            features = self._matcher.extract(self._frames.image(index), self._masks.allowed(index))
             self._held[index] = strongest(features, self._keypoints)
             for old in [held for held in self._held if held < index - self._span]:
                 del self._held[old]
@@ -163,11 +190,24 @@ def strongest(features: Features, keypoints: int) -> Features:
     )
 
 
-def judge(pair: Pair, matches: Matches, overlay: NDArray[np.bool_], config: LabelsConfig) -> tuple[PairLabel, Note]:
-    """The pair's label after the overlay rule and the epipolar fit, and how it ended."""
-    raw = len(matches)
-    kept = matches.select(in_frame(matches.keypoints0, matches.size0) & in_frame(matches.keypoints1, matches.size1))
-    kept = kept.select(~on_overlay(kept, overlay, config.overlay))
+@dataclass(frozen=True)
+class Fitted:
+    """Which matches of a pair are worth a fit, and the fit to them.
+
+    Attributes:
+        worthy: (N,) bool, inside both frames and on no overlay.
+        fit: which of these M one two-view geometry explains.
+    """
+
+    worthy: NDArray[np.bool_]
+    fit: Fit
+
+
+def fitted(matches: Matches, overlay: NDArray[np.bool_], config: LabelsConfig) -> Fitted:
+    """A pair's matches after the overlay rule, and the epipolar fit to them."""
+    worthy = in_frame(matches.keypoints0, matches.size0) & in_frame(matches.keypoints1, matches.size1)
+    worthy[worthy] = ~on_overlay(matches.select(worthy), overlay, config.overlay)
+    kept = matches.select(worthy)
     fit = fit_two_view(
         kept.keypoints0,
         kept.keypoints1,
@@ -175,13 +215,28 @@ def judge(pair: Pair, matches: Matches, overlay: NDArray[np.bool_], config: Labe
         confidence=config.fit_confidence,
         iterations=config.fit_iterations,
     )
-    static = is_static(kept, config.overlay)
-    inliers = kept.select(fit.inliers)
+    return Fitted(worthy, fit)
+
+
+def judge(pair: Pair, matches: Matches, found: Fitted, movers: Movers, config: LabelsConfig) -> tuple[PairLabel, Note]:
+    """The label of a pair, and how it ended.
+
+    Args:
+        pair: its frames.
+        matches: all that the teacher gave.
+        found: what ``fitted`` made of them.
+        movers: places where nothing is kept.
+        config: how many must be left.
+    """
+    raw, kept, fit = len(matches), matches.select(found.worthy), found.fit
+    still = ~movers.on(pair[0], kept.keypoints0)
+    inliers = kept.select(fit.inliers & still & ~movers.on(pair[1], kept.keypoints1))
     if len(inliers) < config.min_matches:
         reason = fit.reason or f"{len(inliers)} inliers of {raw}, fewer than {config.min_matches}"
         return _label(pair, kept.select(np.zeros(len(kept), bool)), 0.0), Note(raw, reason)
-    overlap = overlap_of(inliers.keypoints0, matches.keypoints0, matches.size0)
-    return _label(pair, inliers, overlap), Note(raw, "static" if static else "ok")
+    covered = kept.keypoints0[still] if movers.cells else matches.keypoints0
+    overlap = overlap_of(inliers.keypoints0, covered, matches.size0)
+    return _label(pair, inliers, overlap), Note(raw, "static" if is_static(kept, config.overlay) else "ok")
 
 
 def _label(pair: Pair, matches: Matches, overlap: float) -> PairLabel:

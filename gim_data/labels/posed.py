@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +12,9 @@ from numpy.typing import NDArray
 from gim_data.bench.checks import image_size, load_image
 from gim_data.bench.posed import Camera, read_cameras
 from gim_data.errors import BadInput
+from gim_data.labels.temporal import sampled_only
 from gim_data.types import Image, PairLabel, Size
+from gim_data.video.moments import Moment
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,10 @@ class PosedVideo:
     def image(self, index: int) -> Image:
         """One frame."""
         return load_image(self.cameras[index].image)
+
+    def moments(self) -> Iterator[Moment]:
+        """The images themselves; there are none between."""
+        return sampled_only(self)
 
     def errors(self, label: PairLabel) -> NDArray[np.float64]:
         """(N,) pixels between each second point and the line that its first point has there.

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gim_data.synthetic.correspondence import inverse_depth, project, transfer
-from gim_data.synthetic.render import View, open_world
+from gim_data.synthetic.render import View, World, open_world
 from gim_data.types import Floats, Image, PairLabel, Size
+from gim_data.video.moments import Moment
 
 CELL = 16
 """Pixels of the cells that recall and coverage are counted on."""
@@ -23,10 +25,12 @@ class RenderedVideo:
     Attributes:
         views: image, depth and camera of every frame.
         times: (F,) seconds.
+        world: what renders the pictures between them; None for a video without any.
     """
 
     views: list[View]
     times: NDArray[np.float64]
+    world: World | None = None
 
     @property
     def shots(self) -> NDArray[np.int32]:
@@ -45,6 +49,16 @@ class RenderedVideo:
     def image(self, index: int) -> Image:
         """One frame."""
         return self.views[index].image
+
+    def moments(self) -> Iterator[Moment]:
+        """The frames, and between two of them as many pictures as the world's video shows in that time."""
+        for index, time in enumerate(self.times.tolist()):
+            if index and self.world is not None:
+                before = float(self.times[index - 1])
+                steps = round((time - before) * self.world.fps)
+                for between in np.linspace(before, time, steps + 1)[1:-1].tolist() if steps > 1 else ():
+                    yield Moment(self.world.render(between).image, 0)
+            yield Moment(self.image(index), 0, index)
 
     def errors(self, label: PairLabel) -> NDArray[np.float64]:
         """(N,) see the function of this name."""
@@ -68,7 +82,7 @@ def rendered(spec: str, *, seconds: float, interval: float) -> RenderedVideo:
     """
     world = open_world(f"{spec}{'&' if '?' in spec else '?'}seconds={seconds:g}")
     times = np.arange(0, seconds, interval)
-    return RenderedVideo([world.render(float(t)) for t in times], times)
+    return RenderedVideo([world.render(float(t)) for t in times], times, world)
 
 
 def errors(video: RenderedVideo, label: PairLabel) -> NDArray[np.float64]:

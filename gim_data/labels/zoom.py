@@ -14,9 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gim_data.labels.config import LabelsConfig, ZoomConfig
-from gim_data.labels.engine import Frames, LabelSet, Pair, VideoLabels, cap_of, judge, strongest
+from gim_data.labels.engine import Frames, LabelSet, Pair, VideoLabels, cap_of, fitted, judge, strongest
+from gim_data.labels.movers import NO_MOVERS, Movers
 from gim_data.labels.pairs import skip_pairs
 from gim_data.labels.store import Note
+from gim_data.masks import EVERYWHERE, Masks, dropped_outside
 from gim_data.stage import Progress
 from gim_data.types import Floats, Image, Mask, Matcher, Matches, PairLabel, Size, SparseMatcher
 
@@ -83,7 +85,8 @@ def zoom_video(
     zoom: ZoomConfig,
     progress: Progress,
     *,
-    mask: Mask | None = None,
+    movers: Movers = NO_MOVERS,
+    masks: Masks = EVERYWHERE,
 ) -> VideoLabels:
     """Label a video again, every pair inside what the first pass saw in both frames.
 
@@ -95,7 +98,8 @@ def zoom_video(
         config: skips, filters and caps, the same as in the first pass.
         zoom: when a second look pays.
         progress: told of every pair.
-        mask: (H, W) where matching is allowed, for all frames.
+        movers: of the first pass.
+        masks: where matching is allowed.
 
     Returns:
         One set per skip, every pair of the first pass in it; a pair that got no second look is empty and says why.
@@ -107,14 +111,14 @@ def zoom_video(
     for skip, group in zip(config.skips, groups, strict=True):
         labels, notes, raw = [], [], []
         for pair in group:
-            found, why_not = _look_again(frames, matcher, pair, seen.get(pair), config, zoom, mask)
-            label, note = judge(pair, found, overlay, config)
+            found, why_not = _look_again(frames, matcher, pair, seen.get(pair), config, zoom, masks)
+            label, note = judge(pair, found, fitted(found, overlay, config), movers, config)
             labels.append(label)
             notes.append(Note(0, why_not) if why_not else note)
             raw.append(found)
             progress.advance()
         sets.append(LabelSet(skip, labels, notes, raw))
-    return VideoLabels(sets, overlay)
+    return VideoLabels(sets, overlay, movers)
 
 
 def _covisible(first: Iterable[PairLabel]) -> dict[Pair, tuple[Floats, Floats]]:
@@ -136,7 +140,7 @@ def _look_again(
     seen: tuple[Floats, Floats] | None,
     config: LabelsConfig,
     zoom: ZoomConfig,
-    mask: Mask | None,
+    masks: Masks,
 ) -> tuple[Matches, str]:
     """The matches of one pair in pixels of the frames, and why there are none, if nobody looked."""
     none = np.zeros((0, 2), np.float32)
@@ -147,10 +151,10 @@ def _look_again(
     if max(view0.magnification, view1.magnification) < zoom.least:
         return nothing, f"neither view would be magnified {zoom.least} times"
     images = view0.show(frames.image(pair[0])), view1.show(frames.image(pair[1]))
-    masks = view0.show_mask(mask), view1.show_mask(mask)
-    found = _match(matcher, images, masks, config)
+    allowed = masks.allowed(pair[0]), masks.allowed(pair[1])
+    found = _match(matcher, images, (view0.show_mask(allowed[0]), view1.show_mask(allowed[1])), config)
     ends = view0.to_frame(found.keypoints0), view1.to_frame(found.keypoints1)
-    return Matches(*ends, found.confidence, frames.size, frames.size), ""
+    return dropped_outside(Matches(*ends, found.confidence, frames.size, frames.size), *allowed), ""
 
 
 def _match(
@@ -158,7 +162,7 @@ def _match(
 ) -> Matches:
     """A match under the same cap on keypoints as the first pass."""
     if not isinstance(matcher, SparseMatcher):
-        return matcher.match(*images, *masks)
+        return matcher.match(*images)  # what is masked is dropped in the end, as in the first pass
     features = [matcher.extract(image, mask) for image, mask in zip(images, masks, strict=True)]
     kept = [strongest(found, cap_of(matcher, config)) for found in features]
     return matcher.match_features([(kept[0], kept[1])])[0]

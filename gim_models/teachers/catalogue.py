@@ -9,14 +9,18 @@ from itertools import pairwise
 from pathlib import Path
 
 from gim_data.errors import GimError
+from gim_data.labels.config import LabelsConfig
+from gim_data.labels.temporal import TemporalMatcher
 from gim_data.labels.truth import rendered
 from gim_data.types import Image, SparseMatcher
-from gim_models.registry import FACTORIES, open_matcher
+from gim_data.video.moments import Moment
+from gim_models.registry import FACTORIES, TEMPORAL_FACTORIES, open_teacher
 from gim_models.sparse.weights import PUBLISHED, weights_file
 
 WEIGHTS = {
     "aliked+lightglue": ("aliked", "aliked_lightglue"),
     "disk+lightglue": ("disk", "disk_lightglue"),
+    "klt": (),
     "rootsift": (),
     "xfeat+lighterglue": ("xfeat", "lighterglue"),
 }
@@ -30,9 +34,9 @@ class Speed:
     """Measured on this machine, on frames of 640x480.
 
     Attributes:
-        frames: a second, described.
-        pairs: a second, matched from features that are there already (a sparse teacher) or from images.
-        keypoints: of a frame, in the mean; 0 for a teacher without any.
+        frames: a second, described; of a temporal teacher pictures, followed through.
+        pairs: a second, matched from features that are there already (a sparse teacher), from images, or from the film.
+        keypoints: of a frame, in the mean; 0 for a teacher without any. Of a temporal teacher: matches of a pair.
     """
 
     frames: float
@@ -66,7 +70,7 @@ class Teacher:
 
 def teachers() -> list[Teacher]:
     """Every teacher of the registry that carries its own weights (students have those of their folder)."""
-    return [_look_up(name, WEIGHTS[name]) for name in sorted(set(FACTORIES) & set(WEIGHTS))]
+    return [_look_up(name, WEIGHTS[name]) for name in sorted({*FACTORIES, *TEMPORAL_FACTORIES} & set(WEIGHTS))]
 
 
 def measure(name: str, *, frames: int = 4, device: str = "cpu") -> Speed:
@@ -80,8 +84,10 @@ def measure(name: str, *, frames: int = 4, device: str = "cpu") -> Speed:
     Raises:
         GimError: its weights are not there.
     """
-    matcher = open_matcher(name, device=device)
+    matcher = open_teacher(name, device=device)
     video = rendered(SCENE, seconds=frames / 3, interval=1 / 3)
+    if isinstance(matcher, TemporalMatcher):
+        return _film_speed(matcher, list(video.moments()))
     images = [video.image(i) for i in range(len(video))]
     matcher.match(images[0], images[1])  # the first call sets things up
     if isinstance(matcher, SparseMatcher):
@@ -90,6 +96,14 @@ def measure(name: str, *, frames: int = 4, device: str = "cpu") -> Speed:
     for a, b in pairwise(images):
         matcher.match(a, b)
     return Speed(0.0, (len(images) - 1) / (time.perf_counter() - began), 0)
+
+
+def _film_speed(teacher: TemporalMatcher, film: Sequence[Moment]) -> Speed:
+    pairs = list(pairwise(moment.frame for moment in film if moment.frame is not None))
+    began = time.perf_counter()
+    counts = [len(matches) for _, matches in teacher.follow(film, pairs, LabelsConfig.model_validate({}).keypoints)]
+    seconds = time.perf_counter() - began
+    return Speed(len(film) / seconds, len(pairs) / seconds, sum(counts) // len(pairs))
 
 
 def _sparse_speed(matcher: SparseMatcher, images: Sequence[Image]) -> Speed:

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from gim_data.errors import GimError
+from gim_data.masks import permitted
 from gim_data.types import Image, Mask, Matches
-from gim_models.masks import permitted
 
 PACKAGE = "vismatch"
 _INSTALL = (

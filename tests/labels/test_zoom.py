@@ -1,5 +1,7 @@
 """The second pass: where a view's pixels lie in the frame, and that matches come back from it exactly."""
 
+from typing import ClassVar
+
 import cv2
 import numpy as np
 import pytest
@@ -10,6 +12,7 @@ from skimage import data
 from gim_data.labels.config import LabelsConfig, ZoomConfig
 from gim_data.labels.engine import label_video
 from gim_data.labels.zoom import view_of, zoom_video
+from gim_data.masks import EVERYWHERE
 from gim_data.stage import Silent
 from gim_data.types import Matches
 from gim_models.teachers.rootsift import RootSift
@@ -41,11 +44,11 @@ def warped(matrix):
     return Two(photo, cv2.warpPerspective(photo, matrix, SIZE))
 
 
-def zoomed_of(video, matcher, firsts, least=1.2, mask=None):
+def zoomed_of(video, matcher, firsts, least=1.2, masks=EVERYWHERE):
     """The one set of the second pass over a video, from the first passes ``firsts``."""
     labels = [label for first in firsts for part in first.sets for label in part.labels]
     overlay = firsts[0].overlay
-    return zoom_video(video, matcher, labels, overlay, CONFIG, ZoomConfig(least=least), Silent(), mask=mask).sets[0]
+    return zoom_video(video, matcher, labels, overlay, CONFIG, ZoomConfig(least=least), Silent(), masks=masks).sets[0]
 
 
 def errors(label, matrix):
@@ -116,16 +119,48 @@ class Told:
         return Matches(points, points, np.ones(40, np.float32), *sizes)
 
 
+class Left:
+    """Masks that allow what lies left of an edge."""
+
+    def __init__(self, edge):
+        self.edge = edge
+
+    def allowed(self, frame):
+        mask = np.zeros((SIZE[1], SIZE[0]), bool)
+        mask[:, : self.edge] = True
+        return mask
+
+
+class Extracting(RootSift):
+    """Remembers which masks it was given."""
+
+    masks: ClassVar[list] = []
+
+    def extract(self, image, mask=None):
+        self.masks.append((image.shape[:2], mask))
+        return super().extract(image, mask)
+
+
 def test_masks_are_cut_like_the_frames():
     video = warped(np.array([[0.5, 0, 90], [0, 0.5, 60], [0, 0, 1]]))
     first = label_video(video, RootSift(most=600), CONFIG, Silent())
-    mask = np.zeros((SIZE[1], SIZE[0]), bool)
-    mask[:, :160] = True
+    [label] = zoomed_of(video, Extracting(most=600), [first], masks=Left(160)).labels
+    assert len(label) > 16
+    assert label.points0[:, 0].max() < 160
+    assert label.points1[:, 0].max() < 160
+    for shape, mask in Extracting.masks:
+        assert mask.shape == shape
+    assert 0 < Extracting.masks[1][1].mean() < 1
+
+
+def test_what_a_dense_matcher_finds_under_a_mask_is_dropped_afterwards():
+    video = warped(np.array([[0.5, 0, 90], [0, 0.5, 60], [0, 0, 1]]))
+    first = label_video(video, RootSift(most=600), CONFIG, Silent())
     told = Told()
-    zoomed_of(video, told, [first], mask=mask)
-    for shape, shown in zip(told.shown[0][:2], told.shown[0][2:], strict=True):
-        assert shown.shape == shape[:2]
-    assert 0 < told.shown[0][3].mean() < 1
+    part = zoomed_of(video, told, [first], masks=Left(130))
+    assert told.shown[0][2:] == (None, None)  # it looks at whole pictures
+    assert 0 < len(part.raw[0]) < 40
+    assert max(part.raw[0].keypoints0[:, 0].max(), part.raw[0].keypoints1[:, 0].max()) < 130
 
 
 def test_why_there_was_no_second_look():

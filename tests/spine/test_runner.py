@@ -7,12 +7,14 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from toy import calls, open_toy, run_all, write_params, write_workspace
+from toy import GRAPH, calls, open_toy, run_all, write_params, write_workspace
 
 from gim_data.errors import GimError
+from gim_data.runner import Runner
 
 TEXTS = {"a": "alpha", "b": "beta", "c": "gamma"}
 EVERYTHING = sorted(
@@ -153,3 +155,24 @@ def _wait_for(path: Path) -> None:
             return
         time.sleep(0.05)
     raise TimeoutError(path)
+
+
+def reads_labels(unit: str, dep: str, dep_units: list[str], params: object) -> list[str]:
+    return dep_units if dep == "matches" else []
+
+
+def reads_everything(unit: str, dep: str, dep_units: list[str], params: object) -> list[str]:
+    return dep_units
+
+
+def test_an_optional_dependency_counts_only_where_it_is_read(root: Path) -> None:
+    """A unit that does not read it keeps the digest that it had before the stage knew of it."""
+    run_all(root)
+    toy = open_toy(root)
+    more = {"deps": ("matches", "videos"), "optional": ("videos",)}
+    for upstream, current in (("reads_labels", True), ("reads_everything", False)):
+        stage = replace(GRAPH["dataset"], upstream=f"{__name__}:{upstream}", **more)
+        runner = Runner({**GRAPH, "dataset": stage}, toy.params, root)
+        assert runner.is_current(stage, "all") == current
+    strict = replace(GRAPH["dataset"], deps=("matches", "videos"), upstream=f"{__name__}:reads_labels")
+    assert not Runner({**GRAPH, "dataset": strict}, toy.params, root).is_current(strict, "all")

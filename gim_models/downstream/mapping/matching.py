@@ -9,12 +9,12 @@ from functools import cached_property, lru_cache
 import cv2
 import numpy as np
 
+from gim_data.masks import permitted
 from gim_data.stage import Progress
 from gim_data.types import Features, Floats, Image, Mask, Matcher, Matches, SparseMatcher
 from gim_models.downstream.mapping.images import MapImage
 from gim_models.downstream.mapping.pairing import Pair
 from gim_models.downstream.mapping.store import MatchStore
-from gim_models.masks import permitted
 from gim_models.resizing import reduced, rescale
 
 BATCH = 8
