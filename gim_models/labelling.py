@@ -24,6 +24,7 @@ from gim_data.types import Image, Matcher, PairLabel, SparseMatcher
 from gim_data.video.framestore import FrameStore
 from gim_data.video.moments import moments_of
 from gim_data.video.stages import video_of
+from gim_models.mask_gallery import mask_gallery
 from gim_models.registry import open_teacher
 from gim_models.segmenters import open_masks
 
@@ -64,6 +65,10 @@ def make_matches(job: Job) -> Summary:
             _keep(job, frames, found, LabelMeta(frames.size, name, 0, 2, False, rank), summary)
     if isinstance(masks, SegmentedMasks):
         summary["masked_share"] = round(masks.share(), 4)
+    masked = mask_gallery(frames, masks, movers)
+    if masked is not None:
+        save_picture(job.out / "masks.jpg", masked)
+        summary["figures"].append("masks.jpg")
     return summary
 
 

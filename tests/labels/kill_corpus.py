@@ -17,7 +17,8 @@ from gim_models.stages import MATCHES
 
 AXIS = Axis("video", f"{__name__}:videos")
 FRAMES = Stage("frames", "acquire", f"{__name__}:make_frames", AXIS, "A photograph slides by.")
-GRAPH = {stage.name: stage for stage in (FRAMES, replace(MATCHES, axis=AXIS), replace(TRACKS, axis=AXIS))}
+LABELS = replace(MATCHES, axis=AXIS, deps=("frames",), optional=())  # there is no video behind these frames
+GRAPH = {stage.name: stage for stage in (FRAMES, LABELS, replace(TRACKS, axis=AXIS))}
 PARAMS = {
     "labels": LabelsConfig(teachers=("rootsift",), keypoints=300, zoom=ZoomConfig(least=1)),
     "propagation": PropagationConfig(min_matches=16, min_support=1),

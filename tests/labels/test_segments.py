@@ -11,15 +11,17 @@ from skimage import data
 from gim_data.errors import GimError
 from gim_data.labels.config import LabelsConfig, SegmenterConfig
 from gim_data.labels.engine import label_video
+from gim_data.labels.movers import NO_MOVERS, Movers
 from gim_data.labels.outside import outside
 from gim_data.labels.segments import SegmentedMasks, class_numbers, shown_size
 from gim_data.labels.store import LabelStore
 from gim_data.labels.temporal import label_film, sampled_only
-from gim_data.masks import permitted
+from gim_data.masks import EVERYWHERE, permitted
 from gim_data.stage import Job, Silent
 from gim_data.types import Matches
 from gim_data.video.framestore import StoredFrame, write_frames
 from gim_models.labelling import make_matches
+from gim_models.mask_gallery import mask_gallery
 from gim_models.segmenters import open_masks, open_segmenter
 from gim_models.teachers.klt import Klt
 from gim_models.teachers.rootsift import RootSift
@@ -186,6 +188,7 @@ def test_the_stage_leaves_the_sky_out_and_its_digest_knows_the_model(tmp_path: P
     job = Job("matches", "v", out, out, {"frames": {"v": frames}}, params, tmp_path, 0, "digest")
     summary = make_matches(job)
     assert summary["masked_share"] == pytest.approx(video.sky().mean(), abs=0.01)
+    assert "masks.jpg" in summary["figures"]
     for label in LabelStore.open(out / "rootsift-s0.333-p1.parquet").labels():
         assert len(label) > 30
         assert permitted(label.points0, ~video.sky()).all()
@@ -197,6 +200,26 @@ def test_the_stage_leaves_the_sky_out_and_its_digest_knows_the_model(tmp_path: P
     path.unlink()
     with pytest.raises(GimError, match=r"model\.onnx is not there"):
         outside("v", params, tmp_path)
+
+
+def test_the_gallery_tints_what_is_left_out():
+    video = Video()
+    cells = np.zeros((15, 20), bool)
+    cells[12, 10] = True  # pixels 160 to 175, 192 to 207
+    movers = Movers(16, {1: cells, 3: cells})
+    shown = mask_gallery(video, Disc(), movers)
+    assert shown is not None
+    assert shown.shape[1] == 1280
+    assert mask_gallery(video, EVERYWHERE, NO_MOVERS) is None
+    scale = 640 / SIZE[0]
+    for frame, left in ((1, 0), (3, 640)):
+        for (x, y), colour in (((160, 120), (235, 60, 50)), ((168, 200), (50, 90, 240)), ((40, 200), None)):
+            piece = np.s_[y - 3 : y + 4, x - 3 : x + 4]
+            expected = video.image(frame)[piece].mean(axis=(0, 1))
+            expected = expected if colour is None else (expected + colour) / 2
+            top, left_side = int((y - 3) * scale), int(left + (x - 3) * scale)
+            got = shown[top : top + int(7 * scale), left_side : left_side + int(7 * scale)].mean(axis=(0, 1))
+            assert np.abs(got - expected).max() < 12
 
 
 def test_a_model_of_transformers(tmp_path: Path):
