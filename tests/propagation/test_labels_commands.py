@@ -162,7 +162,7 @@ def test_teachers_are_listed_with_licence_and_weights(gim):
     assert rows["rootsift"]["licence"] == "none needed"
     for row in rows.values():
         assert row["licence"]
-        assert (row["size"] > 0) == (row["name"] != "rootsift" and not row["missing"])
+        assert (row["size"] > 0) == (row["licence"] != "none needed" and not row["missing"])
 
 
 def test_a_teacher_is_timed_when_asked(gim):
