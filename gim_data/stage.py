@@ -127,6 +127,16 @@ class Job:
         return units[self.unit] if self.unit in units else next(iter(units.values()))
 
 
+def without_silent(values: Mapping[str, Any], younger: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings for a digest, without those younger than the first units that say nothing: such units stay valid.
+
+    Args:
+        values: by name.
+        younger: name -> the value that says nothing.
+    """
+    return {name: value for name, value in values.items() if name not in younger or value != younger[name]}
+
+
 Summary = dict[str, Any]
 """What a stage function returns: JSON numbers and texts for people, shown as Dagster metadata and by ``gim status``."""
 

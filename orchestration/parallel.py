@@ -27,7 +27,8 @@ _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "OPENCV_FOR_THREADS_NUM")
 class Processes:
     """Makes units as ``execution.one_by_one`` does, ``count`` at a time, in processes of their own.
 
-    What asks other people's servers, or shares one GPU, still takes turns. Cores are divided among the processes.
+    What is found made needs no process. What asks other people's servers, or shares one GPU, still takes turns. Cores
+    are divided among the processes.
 
     Attributes:
         count: how many processes.
@@ -43,13 +44,17 @@ class Processes:
         Raises:
             GimError: a process died.
         """
-        if len(units) < 2 or _takes_turns(runner.stage(name)):
+        stage = runner.stage(name)
+        made = {unit for unit in units if runner.is_current(stage, unit)}
+        yield from one_by_one(runner, name, [unit for unit in units if unit in made], narrator)
+        units = [unit for unit in units if unit not in made]
+        if len(units) < 2 or _takes_turns(stage):
             yield from one_by_one(runner, name, units, narrator)
             return
         count = min(self.count, len(units))
         threads = max(1, (os.cpu_count() or 1) // count)
         with ProcessPoolExecutor(count, get_context("spawn"), _begin, (threads,)) as pool:
-            futures = {pool.submit(_made, self.opener, runner.root, name, unit): unit for unit in units}
+            futures = [pool.submit(_made, self.opener, runner.root, name, unit) for unit in units]
             try:
                 for future in as_completed(futures):
                     outcome, seconds = future.result()

@@ -4,9 +4,7 @@ from typing import Any
 
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
-from gim_data.stage import Section
-
-_OFF_BY_DEFAULT = ("zoom", "movers", "segmenter")
+from gim_data.stage import Section, without_silent
 
 
 class OverlayConfig(Section):
@@ -88,4 +86,4 @@ class LabelsConfig(Section):
     def _as_before(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Say nothing of what is off: labels made before there was such a thing stay current."""
         values: dict[str, Any] = handler(self)
-        return {name: value for name, value in values.items() if name not in _OFF_BY_DEFAULT or value is not None}
+        return without_silent(values, dict.fromkeys(("zoom", "movers", "segmenter")))

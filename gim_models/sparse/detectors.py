@@ -21,14 +21,12 @@ class Entry(NamedTuple):
     Attributes:
         use: makes it for matching.
         train: makes it for training, where every image must give the number of keypoints it is asked for.
-        dim: length of its descriptors.
-        appearance: how many of their numbers, the first ones, are alike where the same thing is seen.
-        glue: the LightGlue that an hour of CPU can train over it.
+        appearance: how many numbers of its descriptors, the first ones, are alike where the same thing is seen.
+        glue: the LightGlue that an hour of CPU can train over it; its ``input_dim`` is the length of the descriptors.
     """
 
     use: Callable[[], TrainableDetector]
     train: Callable[[], TrainableDetector]
-    dim: int
     appearance: int
     glue: GlueShape
 
@@ -36,6 +34,6 @@ class Entry(NamedTuple):
 _WIDE = GlueShape(input_dim=SIFT_DIM, descriptor_dim=128, n_layers=5)
 
 DETECTORS = {
-    "sift": Entry(SiftExtractor, SiftExtractor, SIFT_DIM, APPEARANCE_DIM, _WIDE),
-    "xfeat": Entry(published_xfeat, lambda: published_xfeat(threshold=0.0), XFEAT_DIM, XFEAT_DIM, GlueShape()),
+    "sift": Entry(SiftExtractor, SiftExtractor, APPEARANCE_DIM, _WIDE),
+    "xfeat": Entry(published_xfeat, lambda: published_xfeat(threshold=0.0), XFEAT_DIM, GlueShape(input_dim=XFEAT_DIM)),
 }

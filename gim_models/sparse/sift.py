@@ -16,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from gim_data.masks import permitted
 from gim_data.types import Floats
 from gim_models.sparse.xfeat import Keypoints
 from gim_models.teachers.rootsift import root_sift
@@ -23,7 +24,7 @@ from gim_models.teachers.rootsift import root_sift
 APPEARANCE_DIM = 128
 DESCRIPTOR_DIM = APPEARANCE_DIM + 3
 _CONTRAST = 1e-5
-_USUAL_SIZE = 4.0  # pixels: the median of SIFT's keypoints on images of half a megapixel
+_USUAL_SIZE = 4.0  # pixels; brings the logarithms of most sizes near zero
 _NOWHERE = -1e4  # where the keypoints are that an image lacks
 
 
@@ -67,10 +68,9 @@ def _strongest(
     sift: cv2.SIFT, image: NDArray[np.uint8], count: int, mask: NDArray[np.bool_] | None
 ) -> tuple[Floats, Floats, Floats]:
     found: Sequence[cv2.KeyPoint] = sift.detect(image, None)
-    if mask is not None:
-        height, width = image.shape
-        found = [k for k in found if mask[min(height - 1, round(k.pt[1])), min(width - 1, round(k.pt[0]))]]
-    chosen, raw = sift.compute(image, sorted(found, key=lambda k: -k.response)[:count])
+    keep = permitted(np.array([k.pt for k in found], np.float32).reshape(-1, 2), mask)
+    inside = (k for k, kept in zip(found, keep, strict=True) if kept)
+    chosen, raw = sift.compute(image, sorted(inside, key=lambda k: -k.response)[:count])
     points, scores = np.full((count, 2), _NOWHERE, np.float32), np.zeros(count, np.float32)
     described = np.zeros((count, DESCRIPTOR_DIM), np.float32)
     if chosen:

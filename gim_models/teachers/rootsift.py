@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from gim_data.masks import permitted
 from gim_data.types import Features, Floats, Image, Mask, Matches
 
 _ROWS = 2048
@@ -44,7 +45,7 @@ class RootSift:
         keypoints = np.array([k.pt for k in found], np.float32).reshape(-1, 2)
         scores = np.array([k.response for k in found], np.float32)
         described = np.zeros((0, 128), np.float32) if descriptors is None else descriptors
-        keep = np.flatnonzero(_allowed(keypoints, mask, (width, height)))[:cap]
+        keep = np.flatnonzero(permitted(keypoints, mask))[:cap]
         return Features(keypoints[keep], root_sift(described[keep]), scores[keep], (width, height))
 
     def match_features(self, pairs: Sequence[tuple[Features, Features]]) -> list[Matches]:
@@ -106,10 +107,3 @@ def mutual_ratio_matches(
         ratios[start + rows] = np.sqrt((2 - 2 * nearest).clip(0) / (2 - 2 * second).clip(1e-12))
     keep = np.flatnonzero((best0[best1] == np.arange(len(best1))) & (ratios < ratio))
     return keep.astype(np.int32), best1[keep].astype(np.int32), ratios[keep]
-
-
-def _allowed(keypoints: Floats, mask: Mask | None, size: tuple[int, int]) -> NDArray[np.bool_]:
-    if mask is None:
-        return np.ones(len(keypoints), bool)
-    x, y = np.round(keypoints).astype(int).T
-    return np.asarray(mask[y.clip(0, size[1] - 1), x.clip(0, size[0] - 1)])

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from gim_data.errors import GimError
-from gim_data.masks import permitted
+from gim_data.masks import dropped_outside
 from gim_data.types import Image, Mask, Matches
 
 PACKAGE = "vismatch"
@@ -67,7 +67,7 @@ class VismatchMatcher:
         confidence = np.ones(len(points0)) if given is None else np.clip(np.asarray(given, np.float64), 0, 1)
         sizes = [(image.shape[1], image.shape[0]) for image in (image0, image1)]
         matches = Matches(points0, points1, confidence.astype(np.float32), sizes[0], sizes[1])
-        return matches.select(permitted(points0, mask0) & permitted(points1, mask1))
+        return dropped_outside(matches, mask0, mask1)
 
 
 def installed_version() -> str | None:

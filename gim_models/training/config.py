@@ -9,7 +9,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from gim_data.errors import GimError
-from gim_data.stage import Params, Section
+from gim_data.stage import Params, Section, without_silent
 
 _SPARSE = ("lightglue", "superglue")
 _PUBLISHED = ("lightglue", "demo", "xfeat")
@@ -100,7 +100,7 @@ class AugmentConfig(BaseModel):
     def _younger_where_they_say_something(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Leave fields out that are younger than the first models and do nothing, so that those models stay valid."""
         values: dict[str, Any] = dump(self)
-        return {name: value for name, value in values.items() if value or name not in ("weather", "jpeg")}
+        return without_silent(values, {"weather": 0.0, "jpeg": 0.0})
 
     @model_validator(mode="after")
     def _ordered(self) -> AugmentConfig:
@@ -230,8 +230,7 @@ def student_of(unit: str, params: Params, root: object) -> dict[str, object]:
     study: StudyConfig = params["study"]
     named = {student.name: student for student in study.students}
     student = named.get(unit) or study.student(parse_model_key(unit)[0])
-    values, younger = student.model_dump(mode="json"), {"size": "demo", "posed": [], "detector": ""}
-    return {name: value for name, value in values.items() if name not in younger or value != younger[name]}
+    return without_silent(student.model_dump(mode="json"), {"size": "demo", "posed": [], "detector": ""})
 
 
 def parse_model_key(key: str) -> tuple[str, float]:

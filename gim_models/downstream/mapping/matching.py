@@ -9,7 +9,7 @@ from functools import cached_property, lru_cache
 import cv2
 import numpy as np
 
-from gim_data.masks import permitted
+from gim_data.masks import dropped_outside, permitted
 from gim_data.stage import Progress
 from gim_data.types import Features, Floats, Image, Mask, Matcher, Matches, SparseMatcher
 from gim_models.downstream.mapping.images import MapImage
@@ -105,8 +105,7 @@ class ImageMatcher:
         for i, j in pairs:
             (image0, mask0), (image1, mask1) = read(i), read(j)
             found = self.matcher.match(image0, image1, mask0, mask1)
-            keep = permitted(found.keypoints0, mask0) & permitted(found.keypoints1, mask1)
-            yield (i, j), self._full_size((i, j), found.select(keep))
+            yield (i, j), self._full_size((i, j), dropped_outside(found, mask0, mask1))
 
     def _reduced(self, row: int) -> tuple[Image, Mask | None]:
         image = reduced(self.images[row].pixels(), self.max_side)

@@ -114,10 +114,14 @@ def _start_glue(student: Student, seed: int) -> GlueNet:
         return published_glue()
     detector = DETECTORS[student.detector or DEFAULT]
     shape = PAPER_GLUE if student.size == "paper" else detector.glue
-    return seeded_glue(shape.model_copy(update={"input_dim": detector.dim}), seed, appearance=detector.appearance)
+    return seeded_glue(
+        shape.model_copy(update={"input_dim": detector.glue.input_dim}), seed, appearance=detector.appearance
+    )
 
 
 def _start_superglue(student: Student, seed: int) -> SuperGlue:
     detector = DETECTORS[student.detector or DEFAULT]
     shape = SuperGlueShape() if student.size == "paper" else demo_superglue()
-    return seeded_superglue(shape.model_copy(update={"input_dim": detector.dim}), seed, appearance=detector.appearance)
+    return seeded_superglue(
+        shape.model_copy(update={"input_dim": detector.glue.input_dim}), seed, appearance=detector.appearance
+    )
