@@ -8,11 +8,10 @@ from pathlib import Path
 
 from gim_data.labels.audit import Audit, Truth
 from gim_data.labels.config import LabelsConfig, ZoomConfig
-from gim_data.labels.engine import label_video
 from gim_data.labels.overlay import overlay_mask
 from gim_data.labels.posed import posed_video
 from gim_data.labels.store import LabelMeta, LabelStore, write_labels
-from gim_data.labels.temporal import TemporalMatcher, label_film
+from gim_data.labels.temporal import keeps_places, label_with
 from gim_data.labels.truth import rendered
 from gim_data.labels.zoom import zoom_video
 from gim_data.masks import EVERYWHERE, Masks
@@ -20,7 +19,6 @@ from gim_data.propagation.config import PropagationConfig
 from gim_data.propagation.graph import Source
 from gim_data.propagation.stage import propagate_video
 from gim_data.stage import Progress, Silent
-from gim_data.types import SparseMatcher
 from gim_models.labelling import file_name
 from gim_models.registry import TEMPORAL_FACTORIES, open_matcher, open_teacher
 from gim_models.segmenters import open_masks
@@ -117,11 +115,8 @@ def direct(
         stores = [LabelStore.open(path) for path in paths]
         return [Source(teacher, store.labels(), store.meta.sparse) for store in stores]
     matcher = open_teacher(teacher, device=config.device)
-    sparse = isinstance(matcher, (SparseMatcher, TemporalMatcher))
-    if isinstance(matcher, TemporalMatcher):
-        found = label_film(video, video.moments(), matcher, config, Silent(), masks=masks).sets
-    else:
-        found = label_video(video, matcher, config, Silent(), masks=masks).sets
+    sparse = keeps_places(matcher)
+    found = label_with(matcher, video, video.moments, config, Silent(), masks=masks).sets
     for part, path in zip(found, paths, strict=False):  # none without a cache
         write_labels(path, part.labels, LabelMeta(video.size, teacher, part.skip, 1, sparse), part.notes)
     return [Source(teacher, part.labels, sparse) for part in found]

@@ -4,25 +4,26 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from gim_data.errors import BadInput
 from gim_data.labels.config import LabelsConfig
-from gim_data.labels.engine import Frames, LabelSet, VideoLabels, label_video
+from gim_data.labels.engine import Frames, LabelSet, VideoLabels
 from gim_data.labels.movers import NO_MOVERS
 from gim_data.labels.segments import SegmentedMasks
 from gim_data.labels.store import LabelMeta, write_labels
-from gim_data.labels.temporal import TemporalMatcher, label_film
+from gim_data.labels.temporal import TemporalMatcher, keeps_places, label_with
 from gim_data.labels.zoom import zoom_video
-from gim_data.masks import Masks
 from gim_data.plotting import draw_matches, save_picture, stack
 from gim_data.stage import Job, Summary
-from gim_data.types import Image, Matcher, PairLabel, SparseMatcher
+from gim_data.types import Image, PairLabel
 from gim_data.video.framestore import FrameStore
-from gim_data.video.moments import moments_of
+from gim_data.video.moments import Moment, moments_of
 from gim_data.video.stages import video_of
 from gim_models.mask_gallery import mask_gallery
 from gim_models.registry import open_teacher
@@ -43,7 +44,7 @@ def make_matches(job: Job) -> Summary:
     first, overlay, movers = list[PairLabel](), np.zeros((), np.bool_), NO_MOVERS
     for rank, name in enumerate(config.teachers):
         teacher = open_teacher(name, device=config.device)
-        found = _first_pass(job, frames, teacher, config, masks)
+        found = label_with(teacher, frames, partial(_film, job, frames), config, job.progress, masks=masks)
         if not any(labels.labels for labels in found.sets):
             raise BadInput(
                 f"video {job.unit}: no two of its {len(frames)} frames lie {config.skips} s apart in one shot",
@@ -51,8 +52,7 @@ def make_matches(job: Job) -> Summary:
             )
         overlay, movers = overlay | found.overlay, movers | found.movers
         first += [label for labels in found.sets for label in labels.labels]
-        sparse = isinstance(teacher, (SparseMatcher, TemporalMatcher))
-        _keep(job, frames, found, LabelMeta(frames.size, name, 0, 1, sparse, rank), summary)
+        _keep(job, frames, found, LabelMeta(frames.size, name, 0, 1, keeps_places(teacher), rank), summary)
     if config.zoom is not None:
         for rank, name in enumerate(config.teachers):
             matcher = open_teacher(name, device=config.device)
@@ -72,13 +72,10 @@ def make_matches(job: Job) -> Summary:
     return summary
 
 
-def _first_pass(
-    job: Job, frames: FrameStore, teacher: Matcher | TemporalMatcher, config: LabelsConfig, masks: Masks
-) -> VideoLabels:
-    if not isinstance(teacher, TemporalMatcher):
-        return label_video(frames, teacher, config, job.progress, masks=masks)
+def _film(job: Job, frames: FrameStore) -> Iterator[Moment]:
+    """Every picture of the video; read for a temporal teacher only, without which the video is no input."""
     path, _ = video_of(job.input("videos"))
-    return label_film(frames, moments_of(path, frames), teacher, config, job.progress, masks=masks)
+    return moments_of(path, frames)
 
 
 def _keep(job: Job, frames: FrameStore, found: VideoLabels, meta: LabelMeta, summary: Summary) -> None:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Protocol, runtime_checkable
 
 from gim_data.labels.config import LabelsConfig
-from gim_data.labels.engine import Frames, Pair, VideoLabels, judge_all
+from gim_data.labels.engine import Frames, Pair, VideoLabels, judge_all, label_video
 from gim_data.labels.pairs import skip_pairs
 from gim_data.masks import EVERYWHERE, Masks, dropped_outside
 from gim_data.stage import Progress
-from gim_data.types import Matches
+from gim_data.types import Matcher, Matches, SparseMatcher
 from gim_data.video.moments import Moment
 
 
@@ -67,6 +67,26 @@ def label_film(
         found[pair] = dropped_outside(matches, *map(masks.allowed, pair))
         progress.advance()
     return judge_all(found, groups, frames.size, config)
+
+
+def label_with(
+    teacher: Matcher | TemporalMatcher,
+    frames: Frames,
+    film: Callable[[], Iterable[Moment]],
+    config: LabelsConfig,
+    progress: Progress,
+    *,
+    masks: Masks = EVERYWHERE,
+) -> VideoLabels:
+    """Label a video with a teacher of either kind; ``film`` gives its pictures, and is asked by a temporal one only."""
+    if isinstance(teacher, TemporalMatcher):
+        return label_film(frames, film(), teacher, config, progress, masks=masks)
+    return label_video(frames, teacher, config, progress, masks=masks)
+
+
+def keeps_places(teacher: Matcher | TemporalMatcher) -> bool:
+    """Whether a point has one place in a frame, whatever pair it is matched in."""
+    return isinstance(teacher, (SparseMatcher, TemporalMatcher))
 
 
 def sampled_only(frames: Frames) -> Iterator[Moment]:
