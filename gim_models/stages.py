@@ -77,7 +77,7 @@ BASE_MODEL = Stage(
     code=_NETWORKS_AND_TRAINING,
     external="gim_models.training.config:student_of",
     pool="gpu",
-    version="2",
+    version="3",
     doc="The starting point: trained on exact ground truth only.",
 )
 MODEL = Stage(
@@ -91,7 +91,7 @@ MODEL = Stage(
     external="gim_models.training.config:student_of",
     pool="gpu",
     upstream="gim_models.training.config:model_upstream",
-    version="2",
+    version="3",
     doc="The same recipe and number of steps at each video budget.",
 )
 BENCH = Stage(

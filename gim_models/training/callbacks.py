@@ -1,4 +1,4 @@
-"""What happens around the steps: validation that picks the weights to keep, a resumable checkpoint, and reports."""
+"""What happens around the steps: validation, a resumable checkpoint, and reports."""
 
 from __future__ import annotations
 
@@ -32,22 +32,21 @@ def stepped(trainer: pl.Trainer, batch_idx: int) -> bool:
 
 
 class Judge(pl.Callback):
-    """Validates the averaged weights every so often and remembers the best.
+    """Validates the averaged weights every so often.
+
+    It picks none of them: the models of a curve over video must have taken equally many steps.
 
     Args:
-        validate: metrics of a network; ``val/score`` decides.
+        validate: metrics of a network.
         every: steps between validations; the last step is always judged.
 
     Attributes:
         rows: every validation, with its ``step``.
-        best: the weights to keep.
     """
 
     def __init__(self, validate: Validate, *, every: int) -> None:
         self.validate, self.every = validate, every
         self.rows: list[dict[str, float]] = []
-        self.best: dict[str, Tensor] = {}
-        self.best_row: dict[str, float] = {}
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -61,21 +60,17 @@ class Judge(pl.Callback):
             self.judge(step, pl_module.averaged)
 
     def judge(self, step: int, network: nn.Module) -> None:
-        """Validate and, unless one before was better, keep."""
+        """Validate."""
         network.eval()
-        row = {"step": float(step), **self.validate(network)}
-        self.rows.append(row)
-        if not self.best_row or row["val/score"] >= self.best_row["val/score"]:
-            self.best_row = row
-            self.best = {name: value.detach().cpu().clone() for name, value in network.state_dict().items()}
+        self.rows.append({"step": float(step), **self.validate(network)})
 
     def state_dict(self) -> dict[str, Any]:
         """For the checkpoint."""
-        return {"rows": self.rows, "best": self.best, "best_row": self.best_row}
+        return {"rows": self.rows}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """From the checkpoint."""
-        self.rows, self.best, self.best_row = state_dict["rows"], state_dict["best"], state_dict["best_row"]
+        self.rows = state_dict["rows"]
 
 
 class Reporter(pl.Callback):
@@ -131,8 +126,8 @@ class Reporter(pl.Callback):
         self._sums, self._count, self._clock = {}, 0, time.monotonic()
 
     def _note(self, last: dict[str, float]) -> str:
-        best = self.judge.best_row
-        told = f", best {best['val/score']:.3f} at {best['step']:.0f}" if best else ""
+        known = self.judge.rows[-1] if self.judge.rows else {}
+        told = f", AUC@10 {100 * known['val/auc_10deg']:.0f} held out" if "val/auc_10deg" in known else ""
         return f"loss {last.get('loss', float('nan')):.2f}{told}"
 
     def state_dict(self) -> dict[str, Any]:

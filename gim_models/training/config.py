@@ -144,7 +144,7 @@ class TrainConfig(Section):
     )
     mix: Mix = Field(default=Mix(), description="where pairs come from")
     augment: AugmentConfig = Field(default=AugmentConfig(), description="random changes to every pair")
-    validate_every: int = Field(default=100, ge=1, description="steps between validations; the best one is kept")
+    validate_every: int = Field(default=100, ge=1, description="steps between validations")
     validation_pairs: int = Field(default=32, ge=1, description="held-out pairs of each kind")
     log_every: int = Field(default=10, ge=1, exclude=True, description="steps between reports")
     max_keypoints: int = Field(default=2048, ge=16, description="keypoints per image when the student is used")

@@ -59,13 +59,11 @@ class Trained:
     """What a run leaves.
 
     Attributes:
-        weights: of the best averaged network.
-        best: its validation, with ``step``.
+        weights: of the averaged network after the last step.
         validations, history: one row per validation and per report, each with ``step``.
     """
 
     weights: dict[str, Tensor]
-    best: dict[str, float]
     validations: list[dict[str, float]]
     history: list[dict[str, float]]
 
@@ -80,9 +78,7 @@ def train(
 def train_family(
     plan: Plan, network: nn.Module, family: Family[Any], *, scratch: Path, progress: Progress, log: Log
 ) -> Trained:
-    """Train ``network`` (changed in place) and return the best weights by validation.
-
-    Those it starts with do not compete: a curve over video would compare unequal numbers of steps.
+    """Train ``network`` (changed in place) and return the averaged weights after the last step.
 
     Args:
         plan: the run.
@@ -108,13 +104,14 @@ def train_family(
     saver = Saver(checkpoint, every=config.validate_every)
     with _quiet(config.threads):
         if plan.steps == 0:
-            judge.judge(0, network.to(config.device))
+            judge.judge(0, module.averaged.to(config.device))
         trainer = _trainer(plan, share, [judge, reporter, saver], scratch)
         batches = ahead(stream, config.workers)
         resume = str(checkpoint) if start else None
         trainer.fit(module, train_dataloaders=_Endless(batches), ckpt_path=resume, weights_only=True)
         batches.close()
-    return Trained(judge.best, judge.best_row, judge.rows, reporter.rows)
+    weights = {name: value.detach().cpu().clone() for name, value in module.averaged.state_dict().items()}
+    return Trained(weights, judge.rows, reporter.rows)
 
 
 def resume_step(checkpoint: Path) -> int:

@@ -23,7 +23,7 @@ def write_student(folder: Path, trained: Trained, plan: Plan, network: nn.Module
         folder: where to.
         trained: what training left.
         plan: what was run.
-        network: of the right shape; takes the best weights.
+        network: of the right shape; takes what was learned.
         family: its family.
 
     Returns:
@@ -62,6 +62,4 @@ def plot_history(trained: Trained, path: Path) -> None:
         axis.set_title(prefix.rstrip("/"))
         if axis.lines:
             axis.legend(fontsize=7)
-    if trained.best:
-        right.axvline(trained.best["step"], color="grey", linestyle=":")
     figure.savefig(path, dpi=110, metadata={"Software": None})

@@ -196,8 +196,8 @@ def _train(
         done = train_family(plan, network, family, scratch=job.scratch, progress=job.progress, log=log)
         figures = write_student(job.out, done, plan, network, family)
         _publish(log, job.out, figures)
-    best = {key: round(value, 5) for key, value in done.best.items()}
-    return {"budget": budget, "steps": plan.steps, **best, "figures": figures}
+    judged = {key: round(value, 5) for key, value in done.validations[-1].items()}
+    return {"budget": budget, "steps": plan.steps, **judged, "figures": figures}
 
 
 def dataset_digest(folders: Iterable[Path]) -> str:

@@ -23,7 +23,6 @@ from gim_models.training.supervision import UNMATCHED, Targets
 
 _MIN_CONFIDENCE = 0.1
 _MIN_MATCHES = 5
-_DECIDING = (("val/f1", "val/auc_10deg"), ("val/video_f1", "val/video_recall"))  # the first that is there, of each
 
 
 @torch.no_grad()
@@ -41,7 +40,7 @@ def validate(
     Returns:
         ``val/auc_5deg``, ``val/auc_10deg`` in [0, 1] where there are posed pairs; for those ``val/recall`` (share of
         known matches found), ``val/precision`` (share of found matches that nothing known contradicts) and ``val/f1``,
-        for labelled ones ``val/video_recall`` and so on; ``val/score``: the mean of what decides, see ``summary``.
+        for labelled ones ``val/video_recall`` and so on.
     """
     detected = config.model_copy(update={"inserted": 0.0})
     errors: list[float] = []
@@ -60,16 +59,11 @@ def validate(
 
 
 def summary(errors: Sequence[float], shares: Mapping[str, Sequence[float]]) -> dict[str, float]:
-    """Means, AUCs and ``val/score`` of pose errors in degrees and of shares by name.
-
-    What decides, on posed and on labelled pairs: F1, which is steady over tens of pairs. Where a family has none,
-    AUC@10 (which a single pair can move by points) and the recall of labels.
-    """
+    """AUCs of pose errors in degrees, and means of shares by name."""
     metrics = {name: float(np.mean(values)) for name, values in shares.items() if values}
     if errors:
         metrics |= {f"val/auc_{limit}deg": pose_auc(np.array(errors), limit) for limit in (5, 10)}
-    known = ([metrics[name] for name in names if name in metrics] for names in _DECIDING)
-    return metrics | {"val/score": float(np.mean([values[0] for values in known if values]))}
+    return metrics
 
 
 def pose_auc(errors: NDArray[np.float64], limit: float) -> float:

@@ -59,7 +59,7 @@ class Family(Protocol[Net]):
         ...
 
     def validate(self, network: Net, batches: Sequence[Batch], config: TrainConfig) -> dict[str, float]:
-        """Metrics over held-out batches, ``val/score`` among them, which picks the weights to keep."""
+        """Metrics over held-out batches."""
         ...
 
     def sheet(self, network: Net, batches: Sequence[Batch], config: TrainConfig) -> Image:

@@ -32,7 +32,7 @@ def judged(matcher: Matcher, batches: Sequence[Batch], config: TrainConfig) -> d
     Returns:
         ``val/auc_5deg``, ``val/auc_10deg`` and ``val/precision`` (share of matches that geometry does not contradict,
         of those it can judge) where there are posed pairs; ``val/video_recall`` (share of labels that the nearest match
-        carries to their other end) where there are labelled ones; ``val/score``: the mean of AUC@10 and that recall.
+        carries to their other end) where there are labelled ones.
     """
     errors: list[float] = []
     shares: dict[str, list[float]] = defaultdict(list)
