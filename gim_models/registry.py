@@ -16,6 +16,7 @@ FACTORIES = {
     "aliked+lightglue": "gim_models.teachers.lightglue:aliked_lightglue",
     "disk+lightglue": "gim_models.teachers.lightglue:disk_lightglue",
     "rootsift": "gim_models.teachers.rootsift:rootsift",
+    "rootsift-zeb": "gim_models.teachers.rootsift:rootsift_zeb",
     "xfeat+lighterglue": "gim_models.sparse.matcher:published_lighterglue",
 }
 """Name -> ``"module:function"`` of ``(device) -> Matcher``."""

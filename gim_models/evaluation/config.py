@@ -9,7 +9,7 @@ from pydantic import Field, field_validator, model_validator
 from gim_data.stage import Section
 from gim_models.evaluation.baselines import distinct_keys
 
-ProtocolName = Literal["zeb-paper-v1", "poselib-v1"]
+ProtocolName = Literal["zeb-paper-v1", "zeb-released-v1", "poselib-v1"]
 
 
 class EvaluateConfig(Section):

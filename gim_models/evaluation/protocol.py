@@ -1,7 +1,7 @@
 """Protocols: from matches to a pose error, under a name and a version that every score carries.
 
-``zeb-paper-v1`` is exactly what produced ZEB's table (GIM.md 4.5); ``poselib-v1`` is the better estimator. A failed
-pose is a result with a reason here; only ``PairScore.error`` maps it to 180 degrees.
+``zeb-paper-v1`` is what ZEB's code says (GIM.md 4.5), ``zeb-released-v1`` what that code does, ``poselib-v1`` the
+better estimator. A failed pose is a result with a reason here; only ``PairScore.error`` maps it to 180 degrees.
 """
 
 from __future__ import annotations
@@ -77,17 +77,25 @@ class PoseProtocol(Protocol):
         ...
 
 
-class ZebPaperV1:
+@dataclass(frozen=True)
+class ZebProtocol:
     """GIM.md 4.5: OpenCV's RANSAC at half a pixel over the mean focal length.
 
     Two of its habits are kept on purpose: the threshold is divided by the mean of K0[0, 0] and K1[1, 1] (each averaged
     twice in the original, so x of one camera and y of the other), and OpenCV's default number of iterations holds.
+
+    Attributes:
+        name: of the protocol.
+        far: baselines beyond which a point does not count as in front of a camera. The original passes 1e9 as the fifth
+            positional argument of ``recoverPose``, which is an output in the overload that OpenCV then takes: its
+            default of 50 holds, and pairs of little parallax fail however right their matches are. Of the 789 pairs
+            that DKM fails in the published dumps, 769 have a hundred matches of which more than 90 % are right.
     """
 
-    name = "zeb-paper-v1"
-    pixels = 0.5
-    confidence = 0.99999
-    far = 1e9
+    name: str
+    far: float
+    pixels: float = 0.5
+    confidence: float = 0.99999
 
     def versions(self) -> dict[str, str]:
         """OpenCV's version."""
@@ -119,7 +127,6 @@ class ZebPaperV1:
 
         best, most = Pose(reason="no point in front of both cameras"), 0
         for E in np.split(stacked, len(stacked) // 3):
-            # By keyword: as the fifth positional argument OpenCV takes the distance for the output R and ignores it.
             count, R, t, kept, _ = cv2.recoverPose(E, x0, x1, np.eye(3), distanceThresh=self.far, mask=mask.copy())
             if count > most:
                 best, most = Pose(R, t[:, 0], kept.ravel() > 0), count
@@ -153,7 +160,9 @@ class PoselibV1:
         return Pose(np.array(pose.R), np.array(pose.t), inliers)
 
 
-PROTOCOLS: Mapping[str, PoseProtocol] = {p.name: p for p in (ZebPaperV1(), PoselibV1())}
+PROTOCOLS: Mapping[str, PoseProtocol] = {
+    p.name: p for p in (ZebProtocol("zeb-paper-v1", far=1e9), ZebProtocol("zeb-released-v1", far=50.0), PoselibV1())
+}
 
 
 def score_pair(protocol: PoseProtocol, pair: TwoViewPair, points: tuple[Matrix, Matrix], seed: int) -> PairScore:

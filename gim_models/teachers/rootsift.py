@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -66,6 +67,14 @@ class RootSift:
 def rootsift(device: str) -> RootSift:
     """The registry's factory; OpenCV runs on the CPU whatever ``device`` says. 8192 keypoints at most."""
     return RootSift(most=8192)
+
+
+def rootsift_zeb(device: str) -> RootSift:
+    """The baseline of ZEB: one keypoint for every 64 pixels however many that makes (GIM.md 4.4).
+
+    ZEB shows it images at native size: ``evaluate.max_side: 0``.
+    """
+    return RootSift(most=sys.maxsize, name="rootsift-zeb")
 
 
 def root_sift(descriptors: Floats) -> Floats:

@@ -1,5 +1,6 @@
 """Protocols: exact scenes give exact poses, failures keep their reasons, and company changes nothing."""
 
+import cv2
 import numpy as np
 import pytest
 from two_view import Scene, make_scene
@@ -7,7 +8,7 @@ from two_view import Scene, make_scene
 from gim_data.types import TwoViewPair
 from gim_models.evaluation.pose_stage import Task, pair_up, score_tasks
 from gim_models.evaluation.prediction_store import Prediction
-from gim_models.evaluation.protocol import FAILED, PROTOCOLS, epipolar_distance2, pose_error, score_pair
+from gim_models.evaluation.protocol import FAILED, PROTOCOLS, epipolar_distance2, normalise, pose_error, score_pair
 
 NAMES = sorted(PROTOCOLS)
 
@@ -72,8 +73,6 @@ def test_the_epipolar_distance_is_zero_on_the_truth_and_grows_off_it(scene: Scen
 
 
 def test_the_threshold_mixes_x_of_one_camera_and_y_of_the_other(scene: Scene, monkeypatch: pytest.MonkeyPatch):
-    import cv2
-
     seen = {}
 
     def spy(*args: object, **kwargs: float) -> tuple[None, None]:
@@ -86,6 +85,31 @@ def test_the_threshold_mixes_x_of_one_camera_and_y_of_the_other(scene: Scene, mo
     assert seen["threshold"] == pytest.approx(0.5 / ((600 + 505) / 2))
     assert (seen["prob"], seen["method"]) == (0.99999, cv2.RANSAC)
     assert "maxIters" not in seen
+
+
+def test_what_the_released_code_does_fails_where_parallax_is_small():
+    scene = make_scene(0, scale=30)  # 120 to 270 baselines away
+    said, done = (
+        score_pair(PROTOCOLS[name], scene.pair, (scene.points0, scene.points1), 0)
+        for name in ("zeb-paper-v1", "zeb-released-v1")
+    )
+    assert said.error < 0.1
+    assert (done.error, done.reason) == (FAILED, "no point in front of both cameras")
+    assert done.precision_before == 1
+
+
+def test_the_released_call_of_opencv_has_a_limit_of_50_whatever_it_names():
+    """The fifth positional argument is an output of the overload that OpenCV takes."""
+    for scale in (1, 6, 30):
+        scene = make_scene(2, scale=scale)
+        x0, x1 = normalise(scene.points0, scene.pair.K0), normalise(scene.points1, scene.pair.K1)
+        E, mask = cv2.findEssentialMat(x0, x1, np.eye(3), method=cv2.RANSAC, prob=0.99999, threshold=1e-3)
+        counts = [
+            cv2.recoverPose(E, x0, x1, np.eye(3), 1e9, mask=mask.copy())[0],
+            cv2.recoverPose(E, x0, x1, np.eye(3), distanceThresh=50.0, mask=mask.copy())[0],
+        ]
+        assert counts[0] == counts[1]
+        assert (counts[0] == 0) == (scale == 30)
 
 
 def tasks_of(count: int) -> list[Task]:
