@@ -66,7 +66,10 @@ class PairScore:
 class PoseProtocol(Protocol):
     """A named way to a relative pose."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """What its scores carry."""
+        ...
 
     def versions(self) -> dict[str, str]:
         """Versions of the libraries that decide the result."""
