@@ -20,16 +20,14 @@ EXPERIMENT = "gim"
 
 
 def score_metrics(scores: Mapping[str, Any]) -> dict[str, float]:
-    """MLflow metrics of one ``scores.json``: ``zeb/<sequence>/auc_5deg``, ``zeb/mean_auc_5deg``, failures.
+    """MLflow metrics of a ``scores.json``: ``poselib-v1/<sequence>/auc_5deg``, ``poselib-v1/mean_auc_5deg`` and so on.
 
-    Every cell (sequence, threshold, protocol) is one, under the same name for every matcher; so are the tenths of
-    overlap (``zeb/overlap-0.3/auc_5deg`` from 0.3 on), and the precision and failures of a sequence.
-
-    The headline protocol has these names; another one is named behind ``zeb``: ``zeb.poselib-v1/mean_auc_5deg``.
+    Every cell (protocol, sequence, threshold) is one, under the same name for every matcher and in every run, whichever
+    protocol is the headline; so are the tenths of overlap (``poselib-v1/overlap-0.3/auc_5deg`` from 0.3 on), and the
+    precision and failures of a sequence.
     """
     metrics: dict[str, float] = {}
-    for name, found in scores["protocols"].items():
-        prefix = "zeb" if name == scores["headline"] else f"zeb.{name}"
+    for prefix, found in scores["protocols"].items():
         for key in (f"auc_{t:.0f}deg" for t in THRESHOLDS):
             metrics[f"{prefix}/mean_{key}"] = found["mean"][key]
             for sequence, cell in found["sequences"].items():
@@ -74,18 +72,15 @@ def find_model_run(tracker: Tracker, unit: str) -> str | None:
     return str(found[0].info.run_id) if found else None
 
 
-def publish_scaling(root: Path, study: str, rows: Sequence[Row], files: Sequence[Path]) -> None:
-    """Log the curve into the study's parent run, with whole seconds of video as steps, and all files."""
+def publish_scaling(root: Path, study: str, tables: Mapping[str, Sequence[Row]], files: Sequence[Path]) -> None:
+    """Log the curve of every protocol into the study's parent run, with whole seconds of video as steps; and files."""
     from gim_models.tracking import open_tracker
 
     log = open_tracker(root).study(EXPERIMENT, study)
-    for row in rows:
-        values = {f"auc_{t:.0f}deg": v.value for t, v in zip(THRESHOLDS, row.auc, strict=True)}
-        if row.student and row.seconds is not None:
-            metrics = {f"zeb/{row.student}/mean_{key}": value for key, value in values.items()}
-            log.metrics(metrics, step=round(row.seconds))
-        else:
-            log.metrics({f"zeb/{metric_name(row.name)}/mean_{key}": value for key, value in values.items()})
+    for protocol, row in ((protocol, row) for protocol, rows in tables.items() for row in rows):
+        values = {f"mean_auc_{t:.0f}deg": v.value for t, v in zip(THRESHOLDS, row.auc, strict=True)}
+        name, step = (row.name, 0.0) if row.student is None else (row.student, row.seconds or 0.0)
+        log.metrics({f"{protocol}/{metric_name(name)}/{key}": v for key, v in values.items()}, step=round(step))
     for path in files:
         log.artifact(path)
 

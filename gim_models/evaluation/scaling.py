@@ -95,7 +95,7 @@ def make_scaling(job: Job) -> Summary:
     draw_overlaps(
         job.out / "overlaps.png", overlaps, f"accuracy by overlap, all sequences together ({config.protocol})"
     )
-    publish_scaling(job.root, study.name, rows, sorted(job.out.iterdir()))
+    publish_scaling(job.root, study.name, tables, sorted(job.out.iterdir()))
     return {**flat_metrics(rows), "figures": ["scaling.png", "errors.png", "overlaps.png"], "table": markdown(rows)}
 
 

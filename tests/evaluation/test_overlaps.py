@@ -49,7 +49,7 @@ def test_a_sequence_of_unknown_overlaps_has_no_cell_and_a_figure_still(tmp_path:
 def test_metric_names_are_those_that_mlflow_takes(name: str):
     from mlflow.utils.validation import _validate_metric_name
 
-    _validate_metric_name(f"zeb/{metric_name(name)}/auc_5deg")
+    _validate_metric_name(f"poselib-v1/{metric_name(name)}/auc_5deg")
 
 
 def test_every_cell_is_a_metric():
@@ -57,6 +57,6 @@ def test_every_cell_is_a_metric():
     cell = {**dict.fromkeys(keys, 50.0), "failures": 1, "precision_before": 0.5, "precision_after": 0.9}
     found = {"mean": cell, "sequences": {"a": cell, "b": cell}, "overlaps": [{**cell, "low": 0.3}]}
     metrics = score_metrics({"headline": "p", "protocols": {"p": found, "q": found}})
-    expected = {f"{zeb}/{s}/{key}" for zeb in ("zeb", "zeb.q") for s in ("a", "b", "overlap-0.3") for key in keys}
-    expected |= {f"{zeb}/mean_{key}" for zeb in ("zeb", "zeb.q") for key in keys}
+    expected = {f"{protocol}/{s}/{key}" for protocol in ("p", "q") for s in ("a", "b", "overlap-0.3") for key in keys}
+    expected |= {f"{protocol}/mean_{key}" for protocol in ("p", "q") for key in keys}
     assert expected <= set(metrics)
