@@ -150,7 +150,7 @@ SCALING = Stage(
     deps=("zeb_scores", "dataset"),
     params=(*_PROTOCOL, "study"),
     code=("gim_models/evaluation/scaling.py",),
-    version="2",
+    version="3",
     doc="Accuracy over hours of video: table, figure, MLflow study.",
 )
 

@@ -24,25 +24,38 @@ _STUDENTS = ("#1f6f8b", "#b5542a", "#5b7f2b", "#7a4fa3")
 _BASELINES = ("#444444", "#888888", "#b08d2f", "#6f5f90")
 
 
-def draw_scaling(path: Path, rows: Sequence[Row], note: str) -> None:
-    """Students' AUC@5 over minutes of video with interval bands, baselines as lines; and GIM's published points."""
-    figure, (ours, theirs) = _canvas(columns=2, width=11)
+def draw_scaling(path: Path, tables: Mapping[str, Sequence[Row]], note: str) -> None:
+    """AUC@5 over minutes of video, one panel a protocol; and GIM's published points.
+
+    Args:
+        path: the PNG to write.
+        tables: protocol -> a row per matcher.
+        note: above the figure.
+    """
+    figure, (*ours, theirs) = _canvas(columns=len(tables) + 1, width=4.7 * (len(tables) + 1))
+    for axes, (protocol, rows) in zip(ours, tables.items(), strict=True):
+        _curve(axes, rows, protocol)
+    for name, curve in PUBLISHED_CURVES.items():
+        theirs.plot(*zip(*curve, strict=True), "o-", markersize=4, label=name, alpha=0.75)
+    theirs.set(xlabel="hours of video", ylabel="mean ZEB AUC@5°, %", title="published by GIM, on ZEB (reference)")
+    theirs.legend(frameon=False, fontsize=8)
+    figure.suptitle(note)
+    save_figure(path, figure)
+
+
+def _curve(axes: Axes, rows: Sequence[Row], protocol: str) -> None:
+    """Students with interval bands, baselines as lines."""
     students = sorted({row.student for row in rows if row.student})
     for colour, student in zip(_STUDENTS, students, strict=False):
         points = sorted((row for row in rows if row.student == student), key=lambda row: row.seconds or 0)
         x = [(row.seconds or 0) / 60 for row in points]
         cells = [row.auc[0] for row in points]
-        ours.fill_between(x, [c.low for c in cells], [c.high for c in cells], color=colour, alpha=0.18, linewidth=0)
-        ours.plot(x, [c.value for c in cells], "o-", color=colour, label=student)
+        axes.fill_between(x, [c.low for c in cells], [c.high for c in cells], color=colour, alpha=0.18, linewidth=0)
+        axes.plot(x, [c.value for c in cells], "o-", color=colour, label=student)
     for colour, row in zip(_BASELINES, (row for row in rows if not row.student), strict=False):
-        ours.axhline(row.auc[0].value, color=colour, linestyle="--", linewidth=1.2, label=row.name)
-    ours.set(xlabel="minutes of video", ylabel="mean AUC@5°, %", title=note)
-    ours.legend(frameon=False, fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=3)
-    for name, curve in PUBLISHED_CURVES.items():
-        theirs.plot(*zip(*curve, strict=True), "o-", markersize=4, label=name, alpha=0.75)
-    theirs.set(xlabel="hours of video", ylabel="mean ZEB AUC@5°, %", title="published by GIM, on ZEB (reference)")
-    theirs.legend(frameon=False, fontsize=8)
-    save_figure(path, figure)
+        axes.axhline(row.auc[0].value, color=colour, linestyle="--", linewidth=1.2, label=row.name)
+    axes.set(xlabel="minutes of video", ylabel="mean AUC@5°, %", title=protocol)
+    axes.legend(frameon=False, fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=3)
 
 
 def draw_errors(path: Path, errors: Mapping[str, Mapping[str, NDArray[np.float64]]], title: str) -> None:

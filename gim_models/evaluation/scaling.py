@@ -87,7 +87,7 @@ def make_scaling(job: Job) -> Summary:
         raise BadInput("no student was scored", "run 'gim run model', then 'gim run zeb_predictions zeb_scores'")
     note = f"{rows[0].pairs} pairs, protocol {config.protocol}; bands and brackets are 95 % bootstrap intervals"
     _write_tables(job.out, tables, config, note)
-    draw_scaling(job.out / "scaling.png", rows, f"zero-shot accuracy over video ({config.protocol})")
+    draw_scaling(job.out / "scaling.png", tables, "zero-shot accuracy over video")
     found = {row.name: read_errors(units[row.name], config.protocol) for row in rows}
     errors = {name: by_sequence(table) for name, table in found.items()}
     draw_errors(job.out / "errors.png", errors, f"pairs within a pose error, mean over sequences ({config.protocol})")
