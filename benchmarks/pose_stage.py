@@ -1,13 +1,16 @@
 """The pose stage against a straight loop over OpenCV, PoseLib against OpenCV on the same matches, and the aggregate.
 
-Run: ``python benchmarks/pose_stage.py [pairs] [rounds]``. Scenes are random boxes: 600 matches, 0.5 px of noise, 40 %
-wrong. What is compared is timed in turns, round by round, and the median ratio is what counts: another load on the
-machine changes every rate and hardly their ratios. The number of processes helps no more than there are free cores.
+    python benchmarks/pose_stage.py
+    python benchmarks/pose_stage.py --stored ~/work xfeat+lighterglue      # on what a workspace predicted, too
+
+Scenes are random boxes: 600 matches, 0.5 px of noise, 40 % wrong. What is compared is timed in turns, round by round,
+and the median ratio is what counts: another load on the machine changes every rate and hardly their ratios. The number
+of processes helps no more than there are free cores.
 """
 
 from __future__ import annotations
 
-import sys
+import argparse
 import time
 from collections.abc import Callable
 from dataclasses import asdict
@@ -20,9 +23,10 @@ import pandas as pd
 
 from gim_data.types import TwoViewPair
 from gim_models.evaluation.auc import auc
+from gim_models.evaluation.bench import read_bench
 from gim_models.evaluation.config import EvaluateConfig
-from gim_models.evaluation.pose_stage import Task, score_tasks
-from gim_models.evaluation.prediction_store import Prediction
+from gim_models.evaluation.pose_stage import Task, pair_up, score_tasks
+from gim_models.evaluation.prediction_store import Prediction, read_predictions
 from gim_models.evaluation.protocol import PROTOCOLS, PairScore
 from gim_models.evaluation.scores import summarise
 
@@ -123,15 +127,41 @@ def aggregate(pairs: int = 10_000) -> None:
     print(f"aggregate of {pairs} pairs in 12 sequences, {config.bootstrap} bootstrap samples: {told}")
 
 
+def compare_stored(workspace: Path, unit: str, rounds: int) -> None:
+    """Print time and accuracy of every protocol on what a matcher predicted for real pairs."""
+    sequences = read_bench(workspace / "data" / "bench" / "all")
+    stored = workspace / "data" / "zeb_predictions" / unit
+    tasks = {
+        name: [pair_up(name, pairs, read_predictions(stored / f"{s}.parquet"), 0) for s, pairs in sequences.items()]
+        for name in (PAPER, POSELIB)
+    }
+    ways = {name: partial(_scored, [task for each in found for task in each], 1) for name, found in tasks.items()}
+    seconds, results = in_turns(ways, rounds)
+    print(f"{len(results[PAPER])} pairs of {workspace.name}, {unit}, 1 process")
+    for name, found in tasks.items():
+        ends = np.cumsum([len(each) for each in found])[:-1]
+        parts = np.split(np.array([score.error for score in results[name]]), ends)
+        accuracy = ", ".join(f"AUC@{t} {100 * np.mean([auc(part, t) for part in parts]):.1f}" for t in (5, 10, 20))
+        print(f"{name:22} {len(results[name]) / np.median(seconds[name]):8.1f} pairs/s, {accuracy}")
+
+
 def _scored(tasks: list[Task], workers: int) -> list[PairScore]:
     return list(score_tasks(tasks, workers=workers))
 
 
 def main() -> None:
     """Time everything and print it."""
-    pairs, rounds = (int(text) for text in (*sys.argv[1:3], *("200", "3")[len(sys.argv[1:3]) :]))
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--pairs", type=int, default=200, help="random boxes")
+    parser.add_argument("--rounds", type=int, default=3, help="how often everything is timed, in turns")
+    parser.add_argument(
+        "--stored", nargs=2, metavar=("WORKSPACE", "UNIT"), help="also on a matcher's predictions there"
+    )
+    args = parser.parse_args()
     aggregate()
-    compare_accuracy(compare_ways(pairs, rounds))
+    compare_accuracy(compare_ways(args.pairs, args.rounds))
+    if args.stored:
+        compare_stored(Path(args.stored[0]), args.stored[1], args.rounds)
 
 
 if __name__ == "__main__":
