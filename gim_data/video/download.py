@@ -10,6 +10,7 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -27,6 +28,14 @@ _REACH = "check the address and the network; the next run resumes where this one
 
 class _BrokenOffError(Exception):
     """Worth another try."""
+
+
+class _NothingLeftError(Exception):
+    """The server has no byte behind those that are here; ``length`` is what it has, -1 where it does not say."""
+
+    def __init__(self, length: int) -> None:
+        super().__init__(length)
+        self.length = length
 
 
 def choices(config: AcquireConfig) -> dict[str, Any]:
@@ -61,7 +70,7 @@ def download(url: str, target: Path, config: AcquireConfig, *, progress: Progres
     partial = _Partial(target)
     for attempt in range(config.retries + 1):
         try:
-            _attempt(url, partial, config, progress or Silent())
+            _complete(url, partial, config, progress or Silent())
             partial.finish()
             return
         except (_BrokenOffError, OSError, http.client.HTTPException) as error:
@@ -98,10 +107,29 @@ class _Partial:
         self.path.write_bytes(b"")
         self._mark.write_text(version)
 
+    def forget(self) -> None:
+        """Drop what is here."""
+        self.path.unlink(missing_ok=True)
+        self._mark.unlink(missing_ok=True)
+
     def finish(self) -> None:
         """Name the whole file."""
         self.path.rename(self.target)
         self._mark.unlink(missing_ok=True)
+
+
+def _complete(url: str, partial: _Partial, config: AcquireConfig, progress: Progress) -> None:
+    """One request; a part that is whole already (killed between its last byte and its name) needs no more bytes.
+
+    Raises:
+        _BrokenOffError: it ended early.
+    """
+    try:
+        _attempt(url, partial, config, progress)
+    except _NothingLeftError as end:
+        if partial.size() != end.length:
+            partial.forget()
+            _attempt(url, partial, config, progress)
 
 
 def _attempt(url: str, partial: _Partial, config: AcquireConfig, progress: Progress) -> None:
@@ -109,6 +137,7 @@ def _attempt(url: str, partial: _Partial, config: AcquireConfig, progress: Progr
 
     Raises:
         _BrokenOffError: it ended early.
+        _NothingLeftError: the server has no more than what is here.
     """
     version = partial.version()
     have = partial.size() if version else 0
@@ -148,6 +177,7 @@ def _open(url: str, have: int, version: str, config: AcquireConfig) -> Iterator[
     Raises:
         GimError: the server says no for good.
         _BrokenOffError: it may say yes later.
+        _NothingLeftError: the range asked for begins behind the end.
     """
     headers = {"User-Agent": "gim", "Accept-Encoding": "identity"}
     if have:
@@ -157,6 +187,8 @@ def _open(url: str, have: int, version: str, config: AcquireConfig) -> Iterator[
         response = urllib.request.urlopen(request, timeout=config.timeout_seconds)
     except urllib.error.HTTPError as error:
         error.close()
+        if error.code == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE and have:
+            raise _NothingLeftError(_whole_length(error)) from error
         if error.code in _TRY_AGAIN:
             raise _BrokenOffError(f"HTTP {error.code} {error.reason}") from error
         raise GimError(f"{url} answers HTTP {error.code} {error.reason}", _REACH) from error
@@ -174,6 +206,12 @@ def _version(response: Any) -> str:
 
 def _range_start(response: Any) -> int:
     found = re.match(r"bytes (\d+)-", response.headers.get("Content-Range", ""))
+    return int(found[1]) if found else -1
+
+
+def _whole_length(response: Any) -> int:
+    """What ``Content-Range: bytes */N`` says of a range that cannot be had."""
+    found = re.fullmatch(r"bytes \*/(\d+)", response.headers.get("Content-Range", "").strip())
     return int(found[1]) if found else -1
 
 

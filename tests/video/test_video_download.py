@@ -58,6 +58,16 @@ def test_a_part_of_another_version_is_not_continued(site, tmp_path, etag):
     assert (tmp_path / "a.mp4").read_bytes() == DATA[::-1]
 
 
+@pytest.mark.parametrize(("left", "asked"), [(DATA, ["bytes=1500000-"]), (DATA + b"more", ["bytes=1500004-", None])])
+def test_a_part_killed_behind_its_last_byte_is_taken_as_it_is_and_a_longer_one_starts_over(site, tmp_path, left, asked):
+    (tmp_path / "a.mp4.part").write_bytes(left)
+    (tmp_path / "a.mp4.version").write_text(site.etag)
+    download(f"{site.url}/a.mp4", tmp_path / "a.mp4", FAST.model_copy(update={"retries": 0}))
+    assert (tmp_path / "a.mp4").read_bytes() == DATA
+    assert [span for _, span in site.asked] == asked
+    assert [p.name for p in tmp_path.iterdir()] == ["a.mp4"]
+
+
 def test_a_part_that_is_already_whole_is_not_fetched_again(site, tmp_path):
     download(f"{site.url}/a.mp4", tmp_path / "a.mp4", FAST)
     download(f"{site.url}/a.mp4", tmp_path / "a.mp4", FAST)
