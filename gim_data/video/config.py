@@ -40,6 +40,14 @@ class CorpusConfig(Section):
         entries = value if isinstance(value, list | tuple) else [value]
         return [str(entry) if isinstance(entry, int) else entry for entry in entries]
 
+    @field_validator("videos")
+    @classmethod
+    def _names_something(cls, entries: tuple[str, ...]) -> tuple[str, ...]:
+        """As a path, an empty entry would be the whole workspace."""
+        if not all(entry.strip() for entry in entries):
+            raise ValueError("an entry is empty; name a video, or remove the entry ('.' is the workspace's folder)")
+        return entries
+
 
 class AcquireConfig(Section):
     """How videos are fetched."""
