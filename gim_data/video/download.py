@@ -18,11 +18,10 @@ from urllib.parse import quote, urlsplit
 from gim_data.errors import BadInput, GimError
 from gim_data.stage import Job, Progress, Silent
 from gim_data.video.config import AcquireConfig
-from gim_data.video.fetched import Fetched, check_licence, recipe_of, split_pin
+from gim_data.video.fetched import GONE, TRY_AGAIN, Fetched, check_licence, gone, recipe_of, split_pin
 from gim_data.video.sources import VideoSource
 
 _CHUNK = 1 << 18
-_TRY_AGAIN = frozenset({408, 425, 429, 500, 502, 503, 504})
 _REACH = "check the address and the network; the next run resumes where this one stopped"
 
 
@@ -63,7 +62,7 @@ def download(url: str, target: Path, config: AcquireConfig, *, progress: Progres
 
     Raises:
         GimError: the server refuses, or every try broke off.
-        BadInput: the file is larger than allowed.
+        BadInput: the file is larger than allowed, or the server no longer has it.
     """
     if target.exists():
         return
@@ -175,7 +174,8 @@ def _open(url: str, have: int, version: str, config: AcquireConfig) -> Iterator[
     """The response to a (range) request.
 
     Raises:
-        GimError: the server says no for good.
+        BadInput: the server no longer has it.
+        GimError: the server says no.
         _BrokenOffError: it may say yes later.
         _NothingLeftError: the range asked for begins behind the end.
     """
@@ -189,8 +189,10 @@ def _open(url: str, have: int, version: str, config: AcquireConfig) -> Iterator[
         error.close()
         if error.code == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE and have:
             raise _NothingLeftError(_whole_length(error)) from error
-        if error.code in _TRY_AGAIN:
+        if error.code in TRY_AGAIN:
             raise _BrokenOffError(f"HTTP {error.code} {error.reason}") from error
+        if error.code in GONE:
+            raise gone(url, f"HTTP {error.code} {error.reason}") from error
         raise GimError(f"{url} answers HTTP {error.code} {error.reason}", _REACH) from error
     with response:
         if response.headers.get_content_maintype() == "text":
