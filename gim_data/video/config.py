@@ -110,6 +110,11 @@ class ShotsConfig(Section):
 class FramesConfig(Section):
     """Which frames are stored, and how."""
 
-    interval: float = Field(1 / 3, gt=0, description="seconds between stored frames (GIM.md 1.2: 10 frames of 30 fps)")
+    interval: float = Field(
+        1 / 3,
+        gt=0,
+        allow_inf_nan=False,
+        description="seconds between stored frames (GIM.md 1.2: 10 frames of 30 fps)",
+    )
     max_side: int = Field(1920, ge=64, description="long side of stored frames; larger ones are reduced, pixels")
     quality: int = Field(95, ge=50, le=100, description="JPEG quality")
