@@ -15,11 +15,18 @@ PYTEST_ARGS ?= -n 2 -q
 
 .PHONY: demo test lint ui repro setup check clean
 
+# VIDEOS and PAIRS reach the shell as variables and never as text of a command. Each is one source where something of
+# that name exists, blanks and all; else a list separated by blanks. The report is written even where a unit failed.
+export VIDEOS PAIRS PROFILE
 demo: setup
-	@$(if $(strip $(VIDEOS)$(PAIRS)$(PROFILE)),$(GIM) use $(foreach v,$(VIDEOS),--videos '$(v)') \
-		$(foreach p,$(PAIRS),--pairs '$(p)') $(if $(PROFILE),--profile $(PROFILE)))
-	@$(GIM) run --all
-	@$(GIM) report
+	@set -f; \
+	if test -e "$$VIDEOS"; then set -- "--videos=$$VIDEOS"; \
+	else for source in $$VIDEOS; do set -- "$$@" "--videos=$$source"; done; fi; \
+	if test -e "$$PAIRS"; then set -- "$$@" "--pairs=$$PAIRS"; \
+	else for source in $$PAIRS; do set -- "$$@" "--pairs=$$source"; done; fi; \
+	if test -n "$$PROFILE"; then set -- "$$@" "--profile=$$PROFILE"; fi; \
+	test $$# -eq 0 || $(GIM) use "$$@"
+	@$(GIM) run --all; made=$$?; $(GIM) report && exit $$made
 
 test: setup
 	@$(BIN)/python -m pytest $(PYTEST_ARGS)

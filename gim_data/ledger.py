@@ -60,15 +60,26 @@ class Ledger:
 
     def units(self, stage: str) -> list[str]:
         """Every unit of a stage that is on disk, whatever its digest."""
-        folder = self.data / stage
-        return sorted(p.name for p in folder.iterdir() if p.is_dir()) if folder.is_dir() else []
+        return _folders(self.data / stage)
+
+    def begun(self, stage: str) -> list[str]:
+        """Every unit of a stage that has a place to work in, such as a partial download or a checkpoint."""
+        return _folders(self._work / stage)
 
     @contextmanager
-    def lock(self, stage: str, unit: str) -> Iterator[None]:
-        """Hold the unit against other processes that would make it."""
+    def lock(self, stage: str, unit: str, timeout: float = -1) -> Iterator[None]:
+        """Hold the unit against other processes that would make it.
+
+        Args:
+            stage, unit: which.
+            timeout: seconds to wait for another process, forever where negative.
+
+        Raises:
+            filelock.Timeout: another process still makes it.
+        """
         path = self._work / "locks" / f"{stage}.{unit}.lock"
         path.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(path):
+        with FileLock(path, timeout=timeout):
             yield
 
     def begin(self, stage: str, unit: str, digest: str) -> tuple[Path, Path]:
@@ -99,9 +110,15 @@ class Ledger:
         return sealed
 
     def remove(self, stage: str, unit: str) -> None:
-        """Forget a unit: first out of sight in one rename, then deleted."""
+        """Forget a unit and what was begun of it: first out of sight in one rename, then deleted."""
         trash = self._work / "trash" / f"{stage}.{unit}.{os.getpid()}"
         shutil.rmtree(trash, ignore_errors=True)
         trash.parent.mkdir(parents=True, exist_ok=True)
-        os.replace(self.folder(stage, unit), trash)
-        shutil.rmtree(trash)
+        for folder in (self.folder(stage, unit), self._work / stage / unit):
+            if folder.is_dir():
+                os.replace(folder, trash)
+                shutil.rmtree(trash)
+
+
+def _folders(folder: Path) -> list[str]:
+    return sorted(p.name for p in folder.iterdir() if p.is_dir()) if folder.is_dir() else []

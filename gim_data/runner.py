@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from filelock import Timeout
+
 from gim_data.errors import BadInput, GimError
 from gim_data.files import digest_of
 from gim_data.heap import keep_freed_memory
@@ -109,13 +111,21 @@ class Runner:
         return Report(name, tuple(outcomes))
 
     def prune(self, name: str) -> list[Outcome]:
-        """Forget the units on disk that the present parameters do not list."""
-        stage = self.stage(name)
-        known = self.keys(stage)
-        gone = [unit for unit in self.ledger.units(name) if unit not in known]
-        for unit in gone:
-            self.ledger.remove(name, unit)
-        return [Outcome(unit, "pruned") for unit in gone]
+        """Forget the units, made or begun, that the present parameters do not list.
+
+        What another process is still making stays until the next time.
+        """
+        known = self.keys(self.stage(name))
+        gone = sorted({*self.ledger.units(name), *self.ledger.begun(name)} - set(known))
+        return [Outcome(unit, "pruned") for unit in gone if self._forget(name, unit)]
+
+    def _forget(self, name: str, unit: str) -> bool:
+        try:
+            with self.ledger.lock(name, unit, timeout=0):
+                self.ledger.remove(name, unit)
+        except Timeout:
+            return False
+        return True
 
     def stage(self, name: str) -> Stage:
         """The row of a stage.

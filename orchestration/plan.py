@@ -89,9 +89,8 @@ def extent_of(params: Params, lengths: Sequence[float], fps: float) -> Extent:
 
 
 def trimmed(seconds: float, config: ShotsConfig) -> float:
-    """What is left of a video without its head and tail (``shots.trim_seconds`` and its companions)."""
-    left = seconds - 2 * config.trim_seconds
-    return left if left >= config.trim_least_left else seconds * (1 - 2 * config.trim_fraction)
+    """What is left of a video without its head and tail."""
+    return seconds - 2 * config.trimmed_end(seconds)
 
 
 def lengths_of(params: Params, root: Path, progress: Progress) -> list[float | None]:

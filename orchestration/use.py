@@ -60,12 +60,14 @@ def from_root(texts: Sequence[str], root: Path, here: Path) -> list[str]:
     Relative paths become relative to the workspace; absolute ones, URLs, YouTube ids and ``synthetic:`` names stay.
 
     Raises:
-        GimError: something that looks like a path, but nothing is there.
+        GimError: nothing at all, or something that looks like a path, but nothing is there.
     """
     return [_from_root(text, root, here) for text in texts]
 
 
 def _from_root(text: str, root: Path, here: Path) -> str:
+    if not text.strip():
+        raise GimError("an empty name", "name a file, a folder or an address; '.' is the working directory")
     path = from_home(text)
     if glob.glob(str(here / path)):
         return str(path) if path.is_absolute() else Path(os.path.relpath(here / path, root)).as_posix()

@@ -1,8 +1,9 @@
 """Parameters of labelling."""
 
+import math
 from typing import Any
 
-from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
+from pydantic import Field, SerializerFunctionWrapHandler, field_validator, model_serializer
 
 from gim_data.stage import Section, without_silent
 
@@ -81,6 +82,16 @@ class LabelsConfig(Section):
     movers: MoversConfig | None = Field(None, description="leave out what moves by itself; kept where empty")
 
     segmenter: SegmenterConfig | None = Field(None, description="leave out sky, people, cars; nothing where empty")
+
+    @field_validator("skips")
+    @classmethod
+    def _distinct_times(cls, skips: tuple[float, ...]) -> tuple[float, ...]:
+        """Label files are named by the milliseconds of their skip: of two equal names, one would be lost."""
+        if not all(math.isfinite(skip) and skip > 0 for skip in skips):
+            raise ValueError("every skip is a finite time above 0 seconds")
+        if len({f"{skip:.3f}" for skip in skips}) < len(skips):
+            raise ValueError("two skips are the same to a millisecond; remove one of them")
+        return skips
 
     @model_serializer(mode="wrap")
     def _as_before(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:

@@ -40,6 +40,14 @@ class CorpusConfig(Section):
         entries = value if isinstance(value, list | tuple) else [value]
         return [str(entry) if isinstance(entry, int) else entry for entry in entries]
 
+    @field_validator("videos")
+    @classmethod
+    def _names_something(cls, entries: tuple[str, ...]) -> tuple[str, ...]:
+        """As a path, an empty entry would be the whole workspace."""
+        if not all(entry.strip() for entry in entries):
+            raise ValueError("an entry is empty; name a video, or remove the entry ('.' is the workspace's folder)")
+        return entries
+
 
 class AcquireConfig(Section):
     """How videos are fetched."""
@@ -61,9 +69,10 @@ class AcquireConfig(Section):
 class ShotsConfig(Section):
     """What part of a video is usable. Times are seconds of presentation time."""
 
-    trim_seconds: float = Field(300.0, ge=0, description="cut from head and tail of a long video (GIM.md 1.2)")
-    trim_least_left: float = Field(300.0, ge=0, description="what must be left for a video to count as long")
-    trim_fraction: float = Field(0.0, ge=0, lt=0.5, description="share cut from each end of a shorter video")
+    trim_spares: float = Field(60.0, ge=0, description="a video up to this long loses nothing at its ends")
+    trim_seconds: float = Field(
+        300.0, ge=0, description="most that head and tail lose each: a third of what exceeds trim_spares (GIM.md 1.2)"
+    )
     min_seconds: float = Field(1.0, gt=0, description="shorter spans are dropped")
     cut_ratio: float = Field(
         3.0, gt=1, description="a cut changes the picture this many times more than its neighbours"
@@ -89,10 +98,23 @@ class ShotsConfig(Section):
     analysis_fps: float = Field(30.0, gt=0, description="frames looked at per second")
     analysis_side: int = Field(320, ge=64, description="long side of the frames looked at, pixels")
 
+    def trimmed_end(self, seconds: float) -> float:
+        """What a video of this many seconds loses at each of its ends, where titles and credits are.
+
+        GIM cuts five minutes and cannot use a video of ten (GIM.md 1.2). Here the cut grows with what a video can
+        spare and reaches GIM's at 16 minutes; no video becomes shorter by being longer.
+        """
+        return min(self.trim_seconds, max(0.0, seconds - self.trim_spares) / 3)
+
 
 class FramesConfig(Section):
     """Which frames are stored, and how."""
 
-    interval: float = Field(1 / 3, gt=0, description="seconds between stored frames (GIM.md 1.2: 10 frames of 30 fps)")
+    interval: float = Field(
+        1 / 3,
+        gt=0,
+        allow_inf_nan=False,
+        description="seconds between stored frames (GIM.md 1.2: 10 frames of 30 fps)",
+    )
     max_side: int = Field(1920, ge=64, description="long side of stored frames; larger ones are reduced, pixels")
     quality: int = Field(95, ge=50, le=100, description="JPEG quality")

@@ -10,6 +10,7 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -17,16 +18,23 @@ from urllib.parse import quote, urlsplit
 from gim_data.errors import BadInput, GimError
 from gim_data.stage import Job, Progress, Silent
 from gim_data.video.config import AcquireConfig
-from gim_data.video.fetched import Fetched, check_licence, recipe_of, split_pin
+from gim_data.video.fetched import GONE, TRY_AGAIN, Fetched, check_licence, gone, recipe_of, split_pin
 from gim_data.video.sources import VideoSource
 
 _CHUNK = 1 << 18
-_TRY_AGAIN = frozenset({408, 425, 429, 500, 502, 503, 504})
 _REACH = "check the address and the network; the next run resumes where this one stopped"
 
 
 class _BrokenOffError(Exception):
     """Worth another try."""
+
+
+class _NothingLeftError(Exception):
+    """The server has no byte behind those that are here; ``length`` is what it has, -1 where it does not say."""
+
+    def __init__(self, length: int) -> None:
+        super().__init__(length)
+        self.length = length
 
 
 def choices(config: AcquireConfig) -> dict[str, Any]:
@@ -54,14 +62,14 @@ def download(url: str, target: Path, config: AcquireConfig, *, progress: Progres
 
     Raises:
         GimError: the server refuses, or every try broke off.
-        BadInput: the file is larger than allowed.
+        BadInput: the file is larger than allowed, or the server no longer has it.
     """
     if target.exists():
         return
     partial = _Partial(target)
     for attempt in range(config.retries + 1):
         try:
-            _attempt(url, partial, config, progress or Silent())
+            _complete(url, partial, config, progress or Silent())
             partial.finish()
             return
         except (_BrokenOffError, OSError, http.client.HTTPException) as error:
@@ -98,10 +106,29 @@ class _Partial:
         self.path.write_bytes(b"")
         self._mark.write_text(version)
 
+    def forget(self) -> None:
+        """Drop what is here."""
+        self.path.unlink(missing_ok=True)
+        self._mark.unlink(missing_ok=True)
+
     def finish(self) -> None:
         """Name the whole file."""
         self.path.rename(self.target)
         self._mark.unlink(missing_ok=True)
+
+
+def _complete(url: str, partial: _Partial, config: AcquireConfig, progress: Progress) -> None:
+    """One request; a part that is whole already (killed between its last byte and its name) needs no more bytes.
+
+    Raises:
+        _BrokenOffError: it ended early.
+    """
+    try:
+        _attempt(url, partial, config, progress)
+    except _NothingLeftError as end:
+        if partial.size() != end.length:
+            partial.forget()
+            _attempt(url, partial, config, progress)
 
 
 def _attempt(url: str, partial: _Partial, config: AcquireConfig, progress: Progress) -> None:
@@ -109,6 +136,7 @@ def _attempt(url: str, partial: _Partial, config: AcquireConfig, progress: Progr
 
     Raises:
         _BrokenOffError: it ended early.
+        _NothingLeftError: the server has no more than what is here.
     """
     version = partial.version()
     have = partial.size() if version else 0
@@ -146,8 +174,10 @@ def _open(url: str, have: int, version: str, config: AcquireConfig) -> Iterator[
     """The response to a (range) request.
 
     Raises:
-        GimError: the server says no for good.
+        BadInput: the server no longer has it.
+        GimError: the server says no.
         _BrokenOffError: it may say yes later.
+        _NothingLeftError: the range asked for begins behind the end.
     """
     headers = {"User-Agent": "gim", "Accept-Encoding": "identity"}
     if have:
@@ -157,8 +187,12 @@ def _open(url: str, have: int, version: str, config: AcquireConfig) -> Iterator[
         response = urllib.request.urlopen(request, timeout=config.timeout_seconds)
     except urllib.error.HTTPError as error:
         error.close()
-        if error.code in _TRY_AGAIN:
+        if error.code == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE and have:
+            raise _NothingLeftError(_whole_length(error)) from error
+        if error.code in TRY_AGAIN:
             raise _BrokenOffError(f"HTTP {error.code} {error.reason}") from error
+        if error.code in GONE:
+            raise gone(url, f"HTTP {error.code} {error.reason}") from error
         raise GimError(f"{url} answers HTTP {error.code} {error.reason}", _REACH) from error
     with response:
         if response.headers.get_content_maintype() == "text":
@@ -174,6 +208,12 @@ def _version(response: Any) -> str:
 
 def _range_start(response: Any) -> int:
     found = re.match(r"bytes (\d+)-", response.headers.get("Content-Range", ""))
+    return int(found[1]) if found else -1
+
+
+def _whole_length(response: Any) -> int:
+    """What ``Content-Range: bytes */N`` says of a range that cannot be had."""
+    found = re.fullmatch(r"bytes \*/(\d+)", response.headers.get("Content-Range", "").strip())
     return int(found[1]) if found else -1
 
 

@@ -13,6 +13,8 @@ from gim_data.files import digest_of
 from gim_data.video.config import AcquireConfig
 from gim_data.video.sources import VideoSource
 
+GONE = frozenset({404, 410})  # HTTP answers that stay, and those worth another try
+TRY_AGAIN = frozenset({408, 425, 429, 500, 502, 503, 504})
 _PIN = re.compile(r"sha256=([0-9a-f]{64})", re.IGNORECASE)
 
 
@@ -32,6 +34,14 @@ class Fetched:
     licence: str = ""
     notes: tuple[str, ...] = ()
     recipe: str = ""
+
+
+def gone(what: str, why: str) -> BadInput:
+    """The skip of a video that its server no longer has: one dead address of a list holds up no other video."""
+    return BadInput(
+        f"{what} is not to be had: {why}",
+        "correct or remove it in corpus.videos; to ask once more, delete its folder below data/videos",
+    )
 
 
 def check_licence(source: VideoSource, licence: str, config: AcquireConfig) -> None:

@@ -45,15 +45,13 @@ class Span:
 
 
 def trim_range(first: float, last: float, config: ShotsConfig) -> tuple[float, float]:
-    """What head and tail leave: a fixed cut for long videos (GIM.md 1.2), a share of shorter ones.
+    """What head and tail leave of a video, in presentation seconds.
 
     Args:
         first, last: presentation seconds of the video's first and last frame.
         config: the trimming rule.
     """
-    length = last - first
-    long = length >= 2 * config.trim_seconds + config.trim_least_left
-    cut = config.trim_seconds if long else config.trim_fraction * length
+    cut = config.trimmed_end(last - first)
     return first + cut, last - cut
 
 

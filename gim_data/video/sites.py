@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import logging
+import re
+import time
 from pathlib import Path
 from typing import Any
 
 from gim_data.errors import BadInput, GimError
 from gim_data.stage import Job
 from gim_data.video.config import AcquireConfig
-from gim_data.video.fetched import Fetched, check_licence, recipe_of, split_pin
+from gim_data.video.fetched import GONE, TRY_AGAIN, Fetched, check_licence, gone, recipe_of, split_pin
 from gim_data.video.sources import YOUTUBE_ID, VideoSource
 
 log = logging.getLogger(__name__)
 _REACH = "check that the video is public and the network is up, update yt-dlp; the next run resumes"
+_GONE = re.compile(
+    r"\bvideo (is |was |has been )?(unavailable|private|removed|deleted|not available|no longer available)"
+    r"|\bprivate video\b|\bhas been removed\b|\bdoes not exist\b|\baccount .*\bterminated\b",
+    re.IGNORECASE,
+)
+_FOR_NOW = re.compile(r"try again|temporar|rate.?limit", re.IGNORECASE)
 
 
 def choices(config: AcquireConfig) -> dict[str, Any]:
@@ -25,7 +33,7 @@ def fetch_site(source: VideoSource, job: Job) -> Fetched:
     """Fetcher of YouTube ids and of pages of video sites.
 
     Raises:
-        BadInput: a playlist, a live stream, or a licence that is not accepted.
+        BadInput: a playlist, a live stream, a licence that is not accepted, or a video that is gone or private.
         GimError: it cannot be reached now.
     """
     from yt_dlp import YoutubeDL
@@ -37,10 +45,12 @@ def fetch_site(source: VideoSource, job: Job) -> Fetched:
     yt_dlp_globals.plugin_dirs.value = []  # plug-ins would be code and options from outside
     try:
         with YoutubeDL(options(job.scratch, config, _Hook(job))) as site:
-            info = _one_video(site.extract_info(_address(url), download=False), source)
+            info = _one_video(_ask(site, _address(url), config), source)
             check_licence(source, _licence(info), config)
             info = site.process_ie_result(info, download=True)
     except YoutubeDLError as error:
+        if is_gone(error):
+            raise gone(source.spec, str(error)) from error
         raise GimError(f"{source.spec} could not be fetched: {error}", _REACH) from error
     path = Path(next((d.get("filepath", "") for d in info.get("requested_downloads") or ()), ""))
     if not path.is_file():
@@ -82,6 +92,49 @@ def options(folder: Path, config: AcquireConfig, hook: Any = None) -> dict[str, 
         "logger": _Quiet(),
         "progress_hooks": [hook] if hook else [],
     }
+
+
+def _ask(site: Any, address: str, config: AcquireConfig) -> dict[str, Any] | None:
+    """What is behind an address; a page that fails for now is asked again, as few of yt-dlp's extractors do."""
+    from yt_dlp.utils import YoutubeDLError
+
+    for attempt in range(config.retries):
+        try:
+            return _extract(site, address)
+        except YoutubeDLError as error:
+            if not is_passing(error):
+                raise
+            time.sleep(config.pause_seconds * 2**attempt)
+    return _extract(site, address)
+
+
+def _extract(site: Any, address: str) -> dict[str, Any] | None:
+    info: dict[str, Any] | None = site.extract_info(address, download=False)
+    return info
+
+
+def is_passing(error: Exception) -> bool:
+    """Whether a failure of yt-dlp is worth another try: a busy server, a connection that broke."""
+    from yt_dlp.networking.exceptions import HTTPError, TransportError
+
+    cause = _cause(error)
+    return cause.status in TRY_AGAIN if isinstance(cause, HTTPError) else isinstance(cause, TransportError)
+
+
+def is_gone(error: Exception) -> bool:
+    """Whether a failure of yt-dlp will stay: the server's answer says so, else the words of the site."""
+    from yt_dlp.networking.exceptions import HTTPError, TransportError
+
+    cause = _cause(error)
+    if isinstance(cause, HTTPError):
+        return cause.status in GONE
+    said = str(getattr(cause, "orig_msg", error))
+    return not isinstance(cause, TransportError) and bool(_GONE.search(said)) and not _FOR_NOW.search(said)
+
+
+def _cause(error: Exception) -> Any:
+    """What yt-dlp's error wraps: the answer of a server, a broken connection, or an extractor's own words."""
+    return (getattr(error, "exc_info", None) or (None, error))[1] or error
 
 
 class _Quiet:

@@ -53,18 +53,43 @@ class VideoSource:
     problem: str = ""
 
 
+@dataclass(frozen=True)
+class _Reading:
+    """Where an entry is read.
+
+    Attributes:
+        base: folder that relative paths start from.
+        data: the workspace's own data; the copies in it are no sources.
+        lists: the list files being read, against lists that name each other.
+    """
+
+    base: Path
+    data: Path
+    lists: frozenset[Path] = frozenset()
+
+    def inside(self, path: Path) -> _Reading:
+        """The same while the list at ``path`` is read."""
+        return _Reading(path.parent, self.data, self.lists | {path.resolve()})
+
+    def is_ours(self, path: Path) -> bool:
+        """Whether the workspace made what lies there."""
+        return path.resolve().is_relative_to(self.data)
+
+
 def resolve(corpus: CorpusConfig, root: Path) -> list[VideoSource]:
     """Every video of the corpus, in the order given, duplicates once.
 
-    Entries that lead nowhere become sources of kind ``missing``, so that one bad line does not hide the others.
+    Entries that lead nowhere become sources of kind ``missing``, so that one bad line does not hide the others. What
+    folders and globs find below the workspace's ``data`` is left out: those are the copies of these very videos.
 
     Args:
         corpus: the section.
         root: folder that relative paths start from.
     """
     found: dict[str, VideoSource] = {}
+    reading = _Reading(root, (root / "data").resolve())
     for entry in corpus.videos:
-        for source in _expand(entry.strip(), root, frozenset()):
+        for source in _expand(entry.strip(), reading):
             found.setdefault(_identity(source), source)
     return list(found.values())
 
@@ -135,14 +160,14 @@ def notes_beside(path: Path) -> dict[str, str]:
     return {name: text for name, text in texts.items() if isinstance(text, str)}
 
 
-def _expand(entry: str, base: Path, lists: frozenset[Path]) -> Iterator[VideoSource]:
-    """Sources of one entry; ``lists`` are the list files being read, against lists that name each other."""
+def _expand(entry: str, reading: _Reading) -> Iterator[VideoSource]:
+    """Sources of one entry."""
     if entry.startswith("synthetic:"):
         yield VideoSource(_key(_synthetic_slug(entry), entry), "synthetic", entry)
     elif re.match(r"[a-z][a-z0-9+.-]*://", entry, re.IGNORECASE):
         yield _url(entry)
     else:
-        yield from _local_or_id(entry, base, lists)
+        yield from _local_or_id(entry, reading)
 
 
 def _url(entry: str) -> VideoSource:
@@ -155,22 +180,29 @@ def _url(entry: str) -> VideoSource:
     return VideoSource(_key(slug, entry), "http" if direct else "site", entry)
 
 
-def _local_or_id(entry: str, base: Path, lists: frozenset[Path]) -> Iterator[VideoSource]:
+def _local_or_id(entry: str, reading: _Reading) -> Iterator[VideoSource]:
+    base = reading.base
     path = base / from_home(entry)
     try:
         if path.is_file() and path.suffix.lower() == ".txt":
-            yield from _list(entry, path, lists)
+            yield from _list(entry, path, reading)
         elif path.exists():
-            yield from _tree(entry, path)
+            yield from _tree(entry, path, reading)
         elif YOUTUBE_ID.fullmatch(entry.partition("#")[0]):
             yield VideoSource(_key(entry, entry), "site", entry)
-        elif _MAGIC.search(entry) and (matches := sorted(glob.glob(str(path), recursive=True))):
+        elif _MAGIC.search(entry) and (matches := _matches(path, reading)):
             for match in matches:
-                yield from _tree(_as_given(entry, base, Path(match)), Path(match))
+                yield from _tree(_as_given(entry, base, match), match, reading)
         else:
             yield _missing(entry, f"{entry} does not exist (looked in {base})")
     except (OSError, ValueError) as error:
         yield _missing(entry, f"{entry} cannot be read: {error}")
+
+
+def _matches(pattern: Path, reading: _Reading) -> list[Path]:
+    """What a glob finds outside the workspace's data."""
+    found = map(Path, sorted(glob.glob(str(pattern), recursive=True)))
+    return [path for path in found if not reading.is_ours(path)]
 
 
 def _as_given(entry: str, base: Path, match: Path) -> str:
@@ -178,32 +210,35 @@ def _as_given(entry: str, base: Path, match: Path) -> str:
     return str(match) if from_home(entry).is_absolute() else str(match.relative_to(base))
 
 
-def _list(entry: str, path: Path, lists: frozenset[Path]) -> Iterator[VideoSource]:
+def _list(entry: str, path: Path, reading: _Reading) -> Iterator[VideoSource]:
     """GIM's own list format: one id, URL or path a line; paths start from the list's folder."""
-    if path.resolve() in lists:
+    if path.resolve() in reading.lists:
         yield _missing(entry, f"{entry} includes itself")
         return
     for line in path.read_text(encoding="utf-8-sig", errors="replace").splitlines():
         text = re.split(r"(?:^|\s)#", line, maxsplit=1)[0].strip()
         if text:
-            yield from _expand(text, path.parent, lists | {path.resolve()})
+            yield from _expand(text, reading.inside(path))
 
 
-def _tree(spec: str, path: Path) -> Iterator[VideoSource]:
+def _tree(spec: str, path: Path, reading: _Reading) -> Iterator[VideoSource]:
     """A file as given, or what a folder holds."""
     if path.is_file():
         yield VideoSource(_key(_path_slug(Path(spec)), spec), "file", spec, path)
         return
-    found = list(_folder(path))
+    found = list(_folder(path, reading))
     for member in found:
         name = (Path(spec) / member.relative_to(path)).as_posix()
         yield VideoSource(_key(_path_slug(Path(name)), name), "images" if member.is_dir() else "file", name, member)
     if not found:
-        yield _missing(spec, f"{spec} holds neither videos nor an image sequence")
+        own = " besides what the workspace made" if reading.is_ours(path) else ""
+        yield _missing(spec, f"{spec} holds neither videos nor an image sequence{own}")
 
 
-def _folder(folder: Path) -> Iterator[Path]:
-    """Video files below a folder, and folders that are image sequences."""
+def _folder(folder: Path, reading: _Reading) -> Iterator[Path]:
+    """Video files below a folder, and folders that are image sequences; nothing that the workspace made."""
+    if reading.is_ours(folder):
+        return
     children = sorted(p for p in folder.iterdir() if not p.name.startswith("."))
     videos = [p for p in children if _VIDEO.fullmatch(p.suffix.lower()) and p.is_file()]
     images = folder / "images"
@@ -216,7 +251,7 @@ def _folder(folder: Path) -> Iterator[Path]:
     yield from videos
     for child in children:
         if child.is_dir() and not child.is_symlink():
-            yield from _folder(child)
+            yield from _folder(child, reading)
 
 
 def _missing(spec: str, problem: str) -> VideoSource:

@@ -29,7 +29,8 @@ def test_frames_and_pairs_are_those_that_labelling_will_make(seconds, interval):
     params = {**PARAMS, "frames": FramesConfig(interval=interval)}
     extent = extent_of(params, [seconds], 30)
     times = np.arange(extent.frames) * interval
-    assert times[-1] <= seconds < times[-1] + interval + 1e-9
+    assert times[-1] <= extent.seconds < times[-1] + interval + 1e-9
+    assert extent.seconds == trimmed(seconds, params["shots"])
     groups = skip_pairs(times, np.zeros(len(times), np.int32), PARAMS["labels"].skips)
     assert extent.pairs == sum(map(len, groups))
     assert extent.pictures == seconds * 30
@@ -43,9 +44,10 @@ def test_every_teacher_and_pass_counts():
 
 
 def test_head_and_tail_of_a_long_video_do_not_count():
-    config = ShotsConfig(trim_seconds=300, trim_least_left=300, trim_fraction=0.1)
+    config = ShotsConfig(trim_seconds=300, trim_spares=60)
     assert trimmed(3600, config) == 3000
-    assert trimmed(800, config) == pytest.approx(640)  # too short to lose ten minutes
+    assert trimmed(660, config) == pytest.approx(260)  # a third of the ten minutes behind the first, from each end
+    assert trimmed(45, config) == 45
 
 
 def test_time_and_bytes_grow_each_with_its_own():

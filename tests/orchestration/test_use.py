@@ -69,3 +69,8 @@ def test_paths_become_relative_to_the_workspace(tmp_path: Path) -> None:
 def test_a_path_that_leads_nowhere_is_refused(tmp_path: Path, typed: str) -> None:
     with pytest.raises(GimError, match="nothing at"):
         from_root([typed], tmp_path, tmp_path)
+
+
+def test_an_empty_name_is_not_the_working_directory(tmp_path: Path) -> None:
+    with pytest.raises(GimError, match="empty name"):
+        from_root([" "], tmp_path, tmp_path)

@@ -63,6 +63,24 @@ def test_removed_video_is_pruned_everywhere(root: Path) -> None:
     assert '"beta"' not in (root / "data/dataset/all/index.json").read_text()
 
 
+def test_what_was_begun_of_a_removed_video_goes_too_unless_somebody_is_at_it(root: Path) -> None:
+    """A failed or killed download leaves its part behind, which may be gigabytes."""
+    (root / "src/b").write_text("crash")
+    ledger = open_toy(root).ledger
+    assert open_toy(root).run("videos").count("failed") == 1
+    [scratch] = (root / "data/.work/videos/b").glob("*/scratch")
+    (scratch / "http.mp4.part").write_bytes(bytes(1000))
+    open_toy(root).run("videos")
+    assert scratch.is_dir(), "still listed: the next attempt goes on from it"
+    write_params(root, ["a", "c"])
+    with ledger.lock("videos", "b"):
+        assert open_toy(root).run("videos").count("pruned") == 0
+    assert [o.unit for o in open_toy(root).run("videos").outcomes if o.status == "pruned"] == ["b"]
+    assert not list((root / "data").rglob("*.part"))
+    assert sorted(p.name for p in (root / "data/videos").iterdir()) == ["a", "c"]
+    assert open_toy(root).run("videos").count("pruned") == 0
+
+
 def test_changed_source_redoes_its_chain(root: Path) -> None:
     run_all(root)
     (root / "src/b").write_text("BETA")

@@ -69,6 +69,9 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_error(status or 404)
             return
         begin = self._range()
+        if begin and begin >= len(data):
+            self._refuse_range(len(data))
+            return
         self.send_response(206 if begin else 200)
         if begin:
             self.send_header("Content-Range", f"bytes {begin}-{len(data) - 1}/{len(data)}")
@@ -80,6 +83,13 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         if not head:
             self._body(data[begin:])
+
+    def _refuse_range(self, length: int) -> None:
+        """What RFC 9110 (15.5.17) asks of a server whose file ends before the range begins."""
+        self.send_response(416)
+        self.send_header("Content-Range", f"bytes */{length}")
+        self.send_header("Content-Length", "0")
+        self.end_headers()
 
     def _range(self) -> int:
         asked = re.fullmatch(r"bytes=(\d+)-\d*", self.headers.get("Range") or "")

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+from functools import partial
 
 import clips
 import numpy as np
 import pytest
 from media_server import Site, serving
+from video_unit import FAST, make_videos
 
 from gim_data.errors import BadInput, GimError
 from gim_data.video.config import AcquireConfig
@@ -15,7 +17,6 @@ from gim_data.video.download import download
 from gim_data.video.sites import options
 
 DATA = np.random.default_rng(0).integers(0, 256, 1_500_000, dtype=np.uint8).tobytes()
-FAST = AcquireConfig(pause_seconds=0.0, timeout_seconds=5.0, retries=3)
 
 
 @pytest.fixture(autouse=True)
@@ -58,6 +59,16 @@ def test_a_part_of_another_version_is_not_continued(site, tmp_path, etag):
     assert (tmp_path / "a.mp4").read_bytes() == DATA[::-1]
 
 
+@pytest.mark.parametrize(("left", "asked"), [(DATA, ["bytes=1500000-"]), (DATA + b"more", ["bytes=1500004-", None])])
+def test_a_part_killed_behind_its_last_byte_is_taken_as_it_is_and_a_longer_one_starts_over(site, tmp_path, left, asked):
+    (tmp_path / "a.mp4.part").write_bytes(left)
+    (tmp_path / "a.mp4.version").write_text(site.etag)
+    download(f"{site.url}/a.mp4", tmp_path / "a.mp4", FAST.model_copy(update={"retries": 0}))
+    assert (tmp_path / "a.mp4").read_bytes() == DATA
+    assert [span for _, span in site.asked] == asked
+    assert [p.name for p in tmp_path.iterdir()] == ["a.mp4"]
+
+
 def test_a_part_that_is_already_whole_is_not_fetched_again(site, tmp_path):
     download(f"{site.url}/a.mp4", tmp_path / "a.mp4", FAST)
     download(f"{site.url}/a.mp4", tmp_path / "a.mp4", FAST)
@@ -68,15 +79,24 @@ def test_a_busy_server_is_asked_again_and_a_missing_file_is_not(site, tmp_path):
     site.statuses = [503, 429]
     download(f"{site.url}/a.mp4", tmp_path / "a.mp4", FAST)
     assert len(site.asked) == 3
-    with pytest.raises(GimError, match=r"/nix\.mp4 answers HTTP 404") as caught:
+    with pytest.raises(BadInput, match=r"/nix\.mp4 is not to be had: HTTP 404"):
         download(f"{site.url}/nix.mp4", tmp_path / "b.mp4", FAST)
-    assert not isinstance(caught.value, BadInput), "it may come back: the next run tries again"
     assert len(site.asked) == 4
 
 
 def test_nobody_listens(tmp_path):
-    with pytest.raises(GimError, match="could not be fetched in 2 tries"):
+    with pytest.raises(GimError, match="could not be fetched in 2 tries") as caught:
         download("http://127.0.0.1:9/a.mp4", tmp_path / "a.mp4", FAST.model_copy(update={"retries": 1}))
+    assert not isinstance(caught.value, BadInput), "the network may come back: the next run tries again"
+
+
+@pytest.mark.parametrize(("status", "outcome"), [(404, "skipped"), (410, "skipped"), (403, "failed"), (503, "failed")])
+def test_a_dead_address_is_a_recorded_skip_and_what_may_pass_is_tried_at_the_next_run(site, workshop, status, outcome):
+    site.statuses = [status]
+    [first] = workshop(f"{site.url}/gone.mp4", retries=0)
+    assert (first.status, str(status) in first.reason, "\n  -> " in first.reason) == (outcome, True, True)
+    workshop(f"{site.url}/gone.mp4", retries=0)
+    assert len(site.asked) == (1 if outcome == "skipped" else 2)
 
 
 def test_a_page_is_no_video(site, tmp_path):
@@ -112,17 +132,7 @@ def clip_bytes(tmp_path):
 
 @pytest.fixture
 def workshop(tmp_path):
-    """Run the videos stage over given specs."""
-    from gim_data.runner import Runner
-    from gim_data.stages import VIDEOS
-    from gim_data.video.config import CorpusConfig
-
-    def run(*specs, **acquire):
-        config = FAST.model_copy(update=acquire)
-        runner = Runner({"videos": VIDEOS}, {"corpus": CorpusConfig(videos=specs), "acquire": config}, tmp_path)
-        return runner.run("videos").outcomes
-
-    return run
+    return partial(make_videos, tmp_path)
 
 
 def test_a_pinned_download_must_be_the_pinned_bytes(site, workshop, tmp_path):
@@ -175,6 +185,3 @@ def test_yt_dlp_finds_the_video_on_a_page_and_resumes_it(site, workshop, tmp_pat
     assert summary["title"].startswith("A walk")
     assert summary["bytes"] == len(data)
     assert site.asked[-1][1].startswith("bytes="), "the second request continued the first"
-    missing = workshop(f"{site.url}/nothing")[0]
-    assert missing.status == "failed"
-    assert "/nothing" in missing.reason

@@ -101,16 +101,23 @@ def test_what_is_too_short_is_dropped_as_short():
     assert [s.reason for s in spans] == ["", "short", ""]
 
 
-def test_long_videos_lose_head_and_tail_as_in_gim_and_short_ones_a_share():
-    assert trim_range(10.0, 3610.0, CONFIG) == (310.0, 3310.0)
-    assert trim_range(0.0, 899.0, CONFIG) == (0.0, 899.0)
-    assert trim_range(0.0, 100.0, ShotsConfig(trim_fraction=0.1)) == pytest.approx((10.0, 90.0))
+@pytest.mark.parametrize(("seconds", "cut"), [(0, 0), (30, 0), (60, 0), (120, 20), (960, 300), (3600, 300)])
+def test_head_and_tail_lose_a_third_of_what_exceeds_a_minute_and_at_most_what_gim_cuts(seconds, cut):
+    assert trim_range(10.0, 10.0 + seconds, CONFIG) == (10.0 + cut, 10.0 + seconds - cut)
+
+
+@given(st.floats(0, 1e5), st.floats(0, 100), st.floats(0, 1e3), st.floats(0, 1e3))
+def test_a_longer_video_never_leaves_less_and_no_second_more_costs_more_than_a_second(length, more, spares, most):
+    config = ShotsConfig(trim_spares=spares, trim_seconds=most)
+    left = [end - begin for begin, end in (trim_range(0.0, s, config) for s in (length, length + more))]
+    assert min(length, spares) - 1e-6 <= left[0] <= length
+    assert more / 3 - 1e-6 <= left[1] - left[0] <= more + 1e-6
 
 
 def test_trimmed_stretches_are_named():
-    spans = spans_of(moving(1, 100), ShotsConfig(trim_fraction=0.25))
+    spans = spans_of(moving(1, 100), ShotsConfig(trim_spares=0, trim_seconds=2))
     assert [(s.kept, s.reason) for s in spans] == [(False, "trimmed"), (True, ""), (False, "trimmed")]
-    assert spans[1].seconds == pytest.approx(99 / FPS / 2, abs=0.2)
+    assert spans[1].seconds == pytest.approx(99 / FPS - 4, abs=0.2)
 
 
 @settings(deadline=None)

@@ -12,6 +12,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from gim_data.errors import GimError
+from gim_data.params import read_params
 from gim_data.video.config import BUILT_IN, AcquireConfig, CorpusConfig
 from gim_data.video.sources import image_files, outside, resolve, sequence_fps, video_keys
 
@@ -64,6 +66,30 @@ def test_folders_are_searched_and_globs_expanded(tmp_path):
     assert kinds(tmp_path, "empty") == [("missing", "empty")]
 
 
+@pytest.mark.parametrize("spec", [".", "**/*.mp4", "../ws", "list.txt"])
+def test_the_copies_that_the_workspace_made_are_no_videos(tmp_path, spec):
+    root = tmp_path / "ws"
+    touch(root, "walk.mp4", "data/videos/walk-1/video.mp4", "data/.work/videos/walk-1/0/out/video.mp4")
+    touch(root, *[f"data/report/{i}.png" for i in range(3)])
+    (root / "list.txt").write_text(".\n")
+    [source] = resolve(CorpusConfig(videos=[spec]), root)
+    assert source.path.resolve() == root / "walk.mp4"
+
+
+def test_a_folder_of_copies_alone_says_so_and_one_file_asked_for_by_name_is_given(tmp_path):
+    touch(tmp_path, "data/videos/walk-1/video.mp4")
+    [source] = resolve(CorpusConfig(videos="data/videos"), tmp_path)
+    assert "besides what the workspace made" in source.problem
+    assert kinds(tmp_path, "data/videos/walk-1/video.mp4") == [("file", "data/videos/walk-1/video.mp4")]
+
+
+@pytest.mark.parametrize("entry", ["''", "' '", "[a.mp4, '']"])
+def test_an_empty_entry_is_refused_and_not_read_as_the_whole_workspace(tmp_path, entry):
+    (tmp_path / "params.yaml").write_text(f"corpus: {{videos: [{entry.strip('[]')}]}}\n")
+    with pytest.raises(GimError, match=r"params\.yaml: corpus\.videos: .*an entry is empty"):
+        read_params(tmp_path, {"corpus": "gim_data.video.config:CorpusConfig"})
+
+
 def test_lists_in_gims_own_format(tmp_path):
     touch(tmp_path, "lists/near.mp4")
     lines = "\ufeff# walks\n\nOd-rKbC30TM\n  near.mp4  # beside the list\nhttps://host/a.mp4#sha256=00\nmore.txt\n"
@@ -98,7 +124,7 @@ def test_keys_say_which_video_it_is(tmp_path):
 
 @settings(deadline=None)
 @example(["~0"])
-@given(st.lists(st.text(min_size=1), max_size=4))
+@given(st.lists(st.text(min_size=1).filter(str.strip), max_size=4))
 def test_names_from_outside_never_become_paths(tmp_path_factory, specs):
     root = tmp_path_factory.getbasetemp() / "nothing-here"
     keys = video_keys({"corpus": CorpusConfig(videos=[*specs, "../../etc/x.mp4", "a/../b c.mp4"])}, root)
