@@ -44,6 +44,8 @@ repro: setup
 	@$(BIN)/dvc repro
 
 # One check per promise that needs the set-up but is not a test: the registry, the lock and the definitions agree.
+# Without dvc.lock there is nothing that the code could be behind of: 'dvc repro --dry' then plans every stage, and stops
+# at the first one whose input folder is not made yet. So only the graph is read; tests hold that its paths exist.
 check: setup
 	@$(GIM) dvc render --check
 	@if test ! -f dvc.lock; then $(BIN)/dvc dag > /dev/null; elif ! $(BIN)/dvc repro --dry --allow-missing --quiet; then \

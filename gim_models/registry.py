@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, cast
 
 from gim_data.errors import GimError
@@ -65,23 +66,56 @@ def open_matcher(name: str, *, device: str = "cpu") -> Matcher:
     Raises:
         GimError: no matcher has this name, its weights are not there, or the device is not.
     """
+    check_matcher(name)
     prefix, _, folder = name.partition(":")
     device = usable_device(device)
     if name in FACTORIES:
         return cast(Callable[[str], Matcher], load(FACTORIES[name]))(device)
-    if folder and prefix in FOLDER_FACTORIES:
+    if prefix in FOLDER_FACTORIES:
         from pathlib import Path
 
         return cast(Callable[[Path, str], Matcher], load(FOLDER_FACTORIES[prefix]))(Path(folder), device)
-    if folder and prefix in MODEL_FACTORIES:
-        return cast(Callable[[str, str], Matcher], load(MODEL_FACTORIES[prefix]))(folder, device)
+    return cast(Callable[[str, str], Matcher], load(MODEL_FACTORIES[prefix]))(folder, device)
+
+
+def check_matcher(name: str) -> None:
+    """Refuse a name that ``open_matcher`` does not know; nothing is imported or opened.
+
+    Raises:
+        GimError: no matcher has this name; close ones are listed.
+    """
+    prefix, _, rest = name.partition(":")
+    if name in FACTORIES or (rest and (prefix in FOLDER_FACTORIES or prefix in MODEL_FACTORIES)):
+        return
     if name in TEMPORAL_FACTORIES:
         raise GimError(
             f"{name} follows points through a video and cannot match two images",
             f"name it in labels.teachers; here use one of {matcher_names()}",
         )
-    remedy = f"use one of {matcher_names()}, or in labels.teachers also {sorted(TEMPORAL_FACTORIES)}"
-    raise GimError(f"there is no matcher {name!r}", remedy)
+    raise GimError(
+        f"there is no matcher {name!r}{_did_you_mean(name)}",
+        f"use one of {matcher_names()}, or in labels.teachers also {sorted(TEMPORAL_FACTORIES)}",
+    )
+
+
+def check_teacher(name: str) -> None:
+    """Refuse a name that ``open_teacher`` does not know; nothing is imported or opened.
+
+    Raises:
+        GimError: as in ``check_matcher``.
+    """
+    if name not in TEMPORAL_FACTORIES:
+        check_matcher(name)
+
+
+def _did_you_mean(name: str) -> str:
+    prefix, colon, rest = name.partition(":")
+    prefixes = [*FOLDER_FACTORIES, *MODEL_FACTORIES]
+    if colon:
+        close = [f"{found}:{rest}" for found in get_close_matches(prefix, prefixes)]
+    else:
+        close = get_close_matches(name, [*FACTORIES, *TEMPORAL_FACTORIES])
+    return f"; did you mean {' or '.join(close)}?" if close else ""
 
 
 def usable_device(wish: str) -> str:

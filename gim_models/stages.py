@@ -100,7 +100,12 @@ BENCH = Stage(
     fn="gim_models.evaluation.bench:make_bench",
     axis=CORPUS,
     params=_PAIRS,
-    code=("gim_data/bench", "gim_models/evaluation/bench.py", "gim_models/evaluation/parallel.py"),
+    code=(
+        "gim_data/bench",
+        "gim_data/synthetic",
+        "gim_models/evaluation/bench.py",
+        "gim_models/evaluation/parallel.py",
+    ),
     external="gim_models.evaluation.bench:outside",
     doc="Posed image pairs in ZEB's released layout, from posed folders or synthetic sequences.",
 )

@@ -89,7 +89,7 @@ class Tracker:
         """The parent run of a study, one per name, made on first use; it stays open to further children."""
         where = self.experiment(experiment)
         with FileLock(_lock(self.root)):
-            run_id = self._find(where, f"tags.`gim.study` = '{name}'")
+            run_id = self._find([where], f"tags.`gim.study` = '{name}'")
             if run_id is None:
                 tags = {"gim.study": name, "mlflow.runName": name}
                 run_id = self.client.create_run(where, tags=tags).info.run_id
@@ -120,7 +120,7 @@ class Tracker:
         """
         parent = self.study(experiment, study)
         where = self.experiment(experiment)
-        run_id = self._find(where, f"tags.`{DIGEST}` = '{digest}'")
+        run_id = self._find([where], _of_digest(digest))
         labels = {"mlflow.runName": name, PARENT: parent.run_id, DIGEST: digest, "git.sha": git_sha(self.root)}
         if run_id is None:
             run_id = self.client.create_run(where, tags=labels | dict(tags or {})).info.run_id
@@ -134,8 +134,13 @@ class Tracker:
             raise
         self.client.set_terminated(run_id, "FINISHED")
 
-    def _find(self, experiment_id: str, query: str) -> str | None:
-        found = self.client.search_runs([experiment_id], query, max_results=1)
+    def find(self, digest: str) -> str | None:
+        """The run of the unit with this digest, in any experiment and of any study; None where there is none."""
+        everywhere = [str(e.experiment_id) for e in self.client.search_experiments()]
+        return self._find(everywhere, _of_digest(digest))
+
+    def _find(self, experiment_ids: list[str], query: str) -> str | None:
+        found = self.client.search_runs(experiment_ids, query, max_results=1)
         return str(found[0].info.run_id) if found else None
 
     def _params(self, run_id: str, params: Mapping[str, object]) -> None:
@@ -181,6 +186,10 @@ def git_sha(root: Path) -> str:
     except (OSError, subprocess.TimeoutExpired):
         return "unknown"
     return done.stdout.strip() if done.returncode == 0 else "unknown"
+
+
+def _of_digest(digest: str) -> str:
+    return f"tags.`{DIGEST}` = '{digest}'"
 
 
 def _lock(root: Path) -> Path:

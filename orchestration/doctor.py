@@ -110,11 +110,11 @@ def disk(root: Path) -> Finding:
 
 def parameters(root: Path) -> Finding:
     """``params.yaml`` validates."""
-    from gim_data.params import read_params
     from orchestration.graph import SECTIONS
+    from orchestration.workspace import open_params
 
     try:
-        read_params(root, SECTIONS)
+        open_params(root)
     except GimError as error:
         return Finding("parameters", error.problem, error.remedy)
     return Finding("parameters", f"{len(SECTIONS)} sections valid")

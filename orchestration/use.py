@@ -11,8 +11,8 @@ from typing import Any
 
 from gim_data.errors import GimError
 from gim_data.files import atomic, from_home
-from gim_data.params import PARAMS_FILE, read_params
-from orchestration.graph import SECTIONS
+from gim_data.params import PARAMS_FILE, check_shape, read_yaml
+from orchestration.workspace import open_params
 
 FILE_ENDINGS = (".txt", ".mp4", ".avi", ".mov", ".mkv", ".webm", ".mpeg", ".mpg", ".m4v", ".mjpeg", ".json")
 
@@ -28,27 +28,31 @@ def edit_params(root: Path, profile: str | None, values: Mapping[tuple[str, str]
         values: (section, key) -> value.
 
     Raises:
-        GimError: no file, or the result does not validate.
+        GimError: no file, not a mapping in YAML, or the result does not validate.
     """
     from ruamel.yaml import YAML
+    from ruamel.yaml.error import YAMLError
 
     path = root / PARAMS_FILE
-    if not path.is_file():
-        raise GimError(f"no {PARAMS_FILE} in {root}", "run from the project folder or pass --root")
-    before = path.read_text()
+    read_yaml(path)
+    before = path.read_text(encoding="utf-8")
     yaml = YAML()
     yaml.preserve_quotes = True
     yaml.width = 4096
-    tree = yaml.load(before)
+    try:
+        tree = yaml.load(before)
+    except YAMLError as error:  # it is stricter: a key may not come twice
+        raise GimError(f"{path} is not YAML: {error}", "fix the line it names") from None
     if profile is not None:
         tree["profile"] = profile
+    check_shape(path, tree)
     for (section, key), value in values.items():
         _place(tree, section, key)[key] = value
     text = io.StringIO()
     yaml.dump(tree, text)
     _replace(path, text.getvalue())
     try:
-        read_params(root, SECTIONS)
+        open_params(root)
     except GimError:
         _replace(path, before)
         raise
@@ -87,5 +91,5 @@ def _place(tree: Any, section: str, key: str) -> Any:
 
 def _replace(path: Path, text: str) -> None:
     with atomic(path) as temporary:
-        temporary.write_text(text)
+        temporary.write_text(text, encoding="utf-8")
         temporary.chmod(path.stat().st_mode & 0o777)

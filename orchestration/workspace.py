@@ -8,7 +8,8 @@ from pathlib import Path
 from gim_data.errors import GimError
 from gim_data.params import PARAMS_FILE, read_params
 from gim_data.runner import Runner
-from gim_data.stage import Progress, Silent
+from gim_data.stage import Params, Progress, Silent
+from gim_models.registry import check_matcher, check_teacher
 from orchestration.graph import GRAPH, SECTIONS
 
 ROOT_VARIABLE = "GIM_ROOT"
@@ -33,13 +34,32 @@ def find_root(start: Path | None = None) -> Path:
     raise GimError(f"no {PARAMS_FILE} in {here} or above it", "run from the project folder or pass --root")
 
 
+def open_params(root: Path) -> Params:
+    """The workspace's parameters, whose matchers and teachers all have names that the registry knows.
+
+    Raises:
+        GimError: parameters that do not validate, or an unknown name; no model is opened to see that.
+    """
+    params = read_params(root, SECTIONS)
+    labels = params["labels"]
+    named = [("labels.teachers", name, check_teacher) for name in labels.teachers]
+    named += [("labels.keypoints_of", name, check_teacher) for name in labels.keypoints_of]
+    named += [("evaluate.baselines", name, check_matcher) for name in params["evaluate"].baselines]
+    for field, name, check in named:
+        try:
+            check(name)
+        except GimError as error:
+            raise GimError(f"{root / PARAMS_FILE}: {field}: {error.problem}", error.remedy) from None
+    return params
+
+
 def open_runner(root: Path, progress: Progress | None = None) -> Runner:
     """A runner over the project's graph with the workspace's parameters.
 
     Raises:
         GimError: parameters that do not validate.
     """
-    return Runner(GRAPH, read_params(root, SECTIONS), root, progress or Silent())
+    return Runner(GRAPH, open_params(root), root, progress or Silent())
 
 
 def video_keys(runner: Runner) -> list[str]:

@@ -55,7 +55,9 @@ def _probed(path: Path, spec: str) -> VideoInfo:
     try:
         return probe(path)
     except BadInput as error:
-        raise BadInput(f"{spec}: {error.problem}", error.remedy) from error
+        copy = rf"{re.escape(str(path))}|\b{re.escape(path.name)}\b"
+        problem = re.sub(copy, lambda _: spec, error.problem)
+        raise BadInput(problem if spec in problem else f"{spec}: {problem}", error.remedy) from error
 
 
 def make_shots(job: Job) -> Summary:

@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from gim_data.files import digest_of
+from gim_data.ledger import Ledger
+
 if TYPE_CHECKING:
     from gim_data.stage import Job
 
@@ -165,11 +168,11 @@ def markdown(task: Task, found: Mapping[str, Mapping[str, Cell]]) -> str:
 
 
 def publish(job: Job, task: Task, cells: Mapping[str, Cell], files: Sequence[Path]) -> None:
-    """Log the numbers of one matcher as ``downstream/<task>/<set>/<number>`` into its newest MLflow run.
+    """Log the numbers of one matcher as ``downstream/<task>/<set>/<number>`` into its MLflow run.
 
-    A matcher without a run (no score of it was made here) gets one.
+    That is the one that trained it, for a baseline that of its scores. A matcher without either gets one.
     """
-    from gim_models.evaluation.publish import EXPERIMENT, find_model_run
+    from gim_models.evaluation.publish import EXPERIMENT, find_model_run, model_digest
     from gim_models.tracking import RunLog, open_tracker
 
     metrics = {
@@ -181,10 +184,12 @@ def publish(job: Job, task: Task, cells: Mapping[str, Cell], files: Sequence[Pat
     total = headline(task, cells)
     metrics |= {f"downstream/{task.name}": total} if total is not None else {}
     tracker = open_tracker(job.root)
-    run_id = find_model_run(tracker, job.unit)
+    scored = Ledger(job.root).read("zeb_scores", job.unit)
+    run_id = find_model_run(tracker, job) or (tracker.find(scored.digest) if scored is not None else None)
     if run_id is None:
         study, params = job.params["study"].name, {"matcher": job.unit}
-        with tracker.run(EXPERIMENT, job.unit, study=study, digest=job.digest, params=params) as log:
+        digest = digest_of(["downstream", study, job.unit, model_digest(job)])  # one run for all tasks
+        with tracker.run(EXPERIMENT, job.unit, study=study, digest=digest, params=params) as log:
             run_id = log.run_id
     log = RunLog(tracker.client, run_id)
     log.metrics(metrics)

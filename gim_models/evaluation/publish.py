@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from gim_data.ledger import Ledger
 from gim_models.evaluation.auc import THRESHOLDS
 from gim_models.evaluation.baselines import distinct_keys
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from gim_models.tracking import RunLog, Tracker
 
 EXPERIMENT = "gim"
+MODEL_STAGE = "model"
 
 
 def score_metrics(scores: Mapping[str, Any]) -> dict[str, float]:
@@ -48,28 +50,36 @@ def metric_name(text: str) -> str:
 def publish_scores(job: Job, scores: Mapping[str, Any], files: Sequence[Path]) -> None:
     """Log one matcher's scores and figures.
 
-    A model's run is the newest one of its name in the study; a matcher without one (a baseline) gets a run of its own,
-    found again by the unit's digest.
+    A model's scores go into the run that trained it. A matcher without one (a baseline, or a model whose ``mlruns`` was
+    deleted) gets a run of its own, found again by the unit's digest.
     """
     from gim_models.tracking import RunLog, open_tracker
 
     tracker = open_tracker(job.root)
-    study = job.params["study"].name
-    run_id = None if job.unit in distinct_keys(job.params["evaluate"].baselines) else find_model_run(tracker, job.unit)
+    run_id = find_model_run(tracker, job)
     if run_id is not None:
         _log(RunLog(tracker.client, run_id), scores, files)
         return
-    params = {"matcher": job.unit, "protocol": scores["headline"]}
+    study, params = job.params["study"].name, {"matcher": job.unit, "protocol": scores["headline"]}
     with tracker.run(EXPERIMENT, job.unit, study=study, digest=job.digest, params=params) as log:
         _log(log, scores, files)
 
 
-def find_model_run(tracker: Tracker, unit: str) -> str | None:
-    """The newest training run of a model, by its name, or None."""
-    where = [str(e.experiment_id) for e in tracker.client.search_experiments()]
-    query = f"attributes.run_name = '{unit}'"
-    found = tracker.client.search_runs(where, query, order_by=["attributes.start_time DESC"], max_results=1)
-    return str(found[0].info.run_id) if found else None
+def find_model_run(tracker: Tracker, job: Job) -> str | None:
+    """The run that trained the model a job is about, or None.
+
+    Names do not tell: a recipe that is taken up again finds its old run, which is then not the newest of its name.
+    """
+    digest = model_digest(job)
+    return tracker.find(digest) if digest is not None else None
+
+
+def model_digest(job: Job) -> str | None:
+    """The digest of the model that a job is about, which its training run carries; None for a baseline."""
+    if job.unit in distinct_keys(job.params["evaluate"].baselines):
+        return None
+    model = Ledger(job.root).read(MODEL_STAGE, job.unit)
+    return model.digest if model is not None else None
 
 
 def publish_scaling(root: Path, study: str, tables: Mapping[str, Sequence[Row]], files: Sequence[Path]) -> None:

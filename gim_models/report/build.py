@@ -50,13 +50,14 @@ class StageRow:
     skipped: int
 
 
-def build(root: Path, graph: Mapping[str, Stage], target: Path | None = None) -> Path:
+def build(root: Path, graph: Mapping[str, Stage], target: Path | None = None, *, warning: str = "") -> Path:
     """Write the report.
 
     Args:
         root: the workspace.
         graph: every stage by name.
         target: the file to write, or None for ``report/index.html`` in the workspace.
+        warning: what is wrong with the curve, shown above it.
 
     Returns:
         The file written.
@@ -70,6 +71,7 @@ def build(root: Path, graph: Mapping[str, Stage], target: Path | None = None) ->
     page = environment.get_template("page.html").render(
         stages=[_row(graph[name], units) for name, units in entries.items()],
         skips=[(name, unit, e) for name, units in entries.items() for unit, e in units.items() if e.skipped],
+        warning=warning,
         curve=_curve(ledger, entries.get("scaling_curve", {})),
         galleries=[(name, text, list(_figures(ledger, name, entries.get(name, {})))) for name, text in GALLERY.items()],
         uses=_uses(ledger, entries.get("downstream", {})),

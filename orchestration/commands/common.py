@@ -26,3 +26,10 @@ def root_of(context: typer.Context) -> Path:
     """The folder given with ``--root``, else the workspace around the working directory."""
     given: Path | None = context.find_root().params.get("root")
     return given.resolve() if given is not None else find_root()
+
+
+def say_leak(problem: str) -> None:
+    """Warn that the scores are not of unseen images."""
+    err.print(
+        f"warning: {problem}\n  -> 'gim zeb leakage' lists them all", style="yellow", markup=False, soft_wrap=True
+    )

@@ -11,8 +11,9 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from orchestration.commands.common import out, root_of
+from orchestration.commands.common import out, root_of, say_leak
 from orchestration.graph import GRAPH
+from orchestration.leak_warning import leak_warning
 
 Target = Annotated[Path | None, typer.Option(help="The file to write; default: report/index.html.")]
 
@@ -25,10 +26,13 @@ def report(context: typer.Context, target: Target = None) -> None:
     from gim_models.report.build import build
 
     root = root_of(context)
-    path = build(root, GRAPH, target)
+    warning = leak_warning(root)
+    path = build(root, GRAPH, target, warning=warning)
     curve = root / "data" / "scaling_curve" / "all" / "scaling.json"
     if curve.is_file():
         out.print(_curve_table(json.loads(curve.read_text())))
+    if warning:
+        say_leak(warning)
     gim = os.path.relpath(sys.argv[0]) if Path.cwd() == root else f"{Path(sys.argv[0]).resolve()} --root {root}"
     for name, where in (("report", path), ("Dagster", f"{gim} ui dagster"), ("MLflow", f"{gim} ui mlflow")):
         out.print(f"{name:8} {where}", highlight=False, soft_wrap=True)

@@ -10,9 +10,10 @@ from rich.markup import escape
 
 from gim_data.errors import GimError
 from gim_data.runner import Outcome, Runner
-from orchestration.commands.common import err, out, root_of
+from orchestration.commands.common import err, out, root_of, say_leak
 from orchestration.execution import Plan, Tally, execute, one_by_one, plan, plan_with_deps
 from orchestration.graph import GRAPH
+from orchestration.leak_warning import CURVE, leak_warning
 from orchestration.parallel import Processes
 from orchestration.progress import BarProgress, LineProgress, reporting
 from orchestration.workspace import open_runner
@@ -70,6 +71,9 @@ def run(
             err.print("interrupted; finished units are kept, the same command goes on from here")
             raise typer.Exit(INTERRUPTED) from None
     _say_total(tally)
+    warning = leak_warning(runner.root) if CURVE in todo else ""
+    if warning:
+        say_leak(warning)
     tally.raise_failures()
 
 

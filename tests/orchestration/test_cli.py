@@ -122,14 +122,77 @@ def test_outside_a_workspace(gim: Gim, tmp_path: Path, monkeypatch: pytest.Monke
         ("frames: {interval: -1}", "frames.interval"),
         ("frmes: {}", "unknown section(s) ['frmes']"),
         ("frames: [", "is not YAML"),
+        ("profiles: [a]", "profiles is ['a'], not a mapping"),
+        ("profile: {a: b}", "profile is {'a': 'b'}, not a name"),
+        ("profile: [a]", "profile is ['a'], not a name"),
+        ("profiles: {x: 3}", "profiles.x is 3, not a mapping"),
+        ("profiles: {x: {frames: [1]}}", "profiles.x.frames is [1], not a mapping"),
+        ("frames: 3", "frames is 3, not a mapping"),
+        ("1: {}\nfrmes: {}", "unknown section(s) ['1', 'frmes']"),
+        ("profile: y\nprofiles: {1: {}, x: {}}", "profile 'y' is not among ['1', 'x']"),
+        ("profiles: {x: {frames: {intervall: 1}}}", "profiles.x.frames.intervall"),
+        ("profiles: {x: {labels: {zoom: {least: much}}}}", "profiles.x.labels.zoom"),
+        ("corpus: {videos: [f\xfcr]}".encode("latin-1"), "is not UTF-8"),
+        ("labels: {teachers: [rootsift, xfeat+lightglue]}", "labels.teachers: there is no matcher 'xfeat+lightglue'"),
+        ("labels: {teachers: [rotsift]}", "did you mean rootsift?"),
+        ("labels: {keypoints_of: {rotsift: 512}}", "labels.keypoints_of: there is no matcher 'rotsift'"),
+        (
+            "evaluate: {baselines: [roosift]}",
+            "evaluate.baselines: there is no matcher 'roosift'; did you mean rootsift",
+        ),
+        ("evaluate: {baselines: [lofter:weights/x]}", "did you mean loftr:weights/x?"),
+        ("evaluate: {baselines: [klt]}", "evaluate.baselines: klt follows points through a video"),
     ],
 )
-def test_bad_parameters_name_file_and_field(gim: Gim, root: Path, text: str, problem: str) -> None:
-    (root / "params.yaml").write_text(text)
-    done = gim("status", root=root)
+def test_bad_parameters_name_file_and_field(gim: Gim, root: Path, text: str | bytes, problem: str) -> None:
+    """Whatever reads them says so: a look at the state, a run before its first unit, and the check-up."""
+    (root / "params.yaml").write_bytes(text if isinstance(text, bytes) else text.encode())
+    for words in (["status"], ["run", "--all"]):
+        done = gim(*words, root=root)
+        assert done.returncode == 1
+        assert problem in done.stderr
+        assert "params.yaml" in done.stderr
+        assert "-> " in done.stderr
+    assert not (root / "data").exists()
+
+
+@pytest.mark.parametrize(
+    "text", [b"frames: [", b"- a", b"", b"# \xfc", b"profiles: [a]", b"profiles: {x: 3}", b"corpus: [a]", b"a: 1\na: 2"]
+)
+def test_use_leaves_a_file_alone_that_it_cannot_read(gim: Gim, root: Path, text: bytes) -> None:
+    (root / "params.yaml").write_bytes(text)
+    done = gim("use", "--videos", "synthetic:street", root=root)
     assert done.returncode == 1
-    assert problem in done.stderr
     assert "params.yaml" in done.stderr
+    assert "-> " in done.stderr
+    assert (root / "params.yaml").read_bytes() == text
+
+
+def test_use_mends_a_profile_that_is_no_name(gim: Gim, root: Path) -> None:
+    (root / "params.yaml").write_text("profile: {a: b}\nprofiles: {x: {}}")
+    assert gim("use", "--profile", "x", root=root).returncode == 0
+    assert gim("status", root=root).returncode == 0
+
+
+def test_what_a_field_must_be_to_another_counts_when_its_profile_is_active(gim: Gim, root: Path) -> None:
+    """The overlay is right on its own: only on this base is its least overlap above the largest."""
+    text = "evaluate: {max_overlap: 0.3}\nprofiles: {x: {evaluate: {min_overlap: 0.4}}}\n"
+    (root / "params.yaml").write_text(text)
+    assert gim("status", root=root).returncode == 0
+    assert "max_overlap" in gim("use", "--profile", "x", root=root).stderr
+
+
+@pytest.mark.parametrize("name", ["klt", "disk+lightglue", "loftr:weights/x", "vismatch:roma"])
+def test_names_are_checked_without_opening_anything(gim: Gim, root: Path, name: str) -> None:
+    (root / "params.yaml").write_text(f"labels: {{teachers: ['{name}']}}")
+    probe = (
+        "import sys; from pathlib import Path; from orchestration.workspace import open_params;"
+        "open_params(Path(sys.argv[1])); print('torch' in sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", probe, str(root)], capture_output=True, text=True, cwd=PROJECT_ROOT, check=True
+    )
+    assert done.stdout.strip() == "False"
 
 
 def test_status_of_a_new_workspace_lists_every_stage(gim: Gim, root: Path) -> None:

@@ -6,13 +6,17 @@ import os
 import resource
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
+import dagster as dg
 import pytest
+from test_dagster import materialize_all
 from toy import GRAPH, calls, open_toy, run_all, write_params, write_workspace
 
 from gim_data.errors import GimError
 from gim_data.stage import load
+from orchestration.code_location import snapshot_asset
 from orchestration.dvc_yaml import render
 from orchestration.graph import GRAPH as PROJECT
 from orchestration.graph import SECTIONS
@@ -54,6 +58,31 @@ def test_repro_finds_work_that_others_did(root: Path) -> None:
     commit(open_toy(root))
     assert dvc(root, "status", "--json").strip() == "{}"
     dvc(root, "repro")
+    assert calls(root) == []
+
+
+def snapshot(root: Path) -> None:
+    """Dagster's asset ``corpus_snapshot``, by itself."""
+    asset = snapshot_asset(open_toy(root), partial(open_toy, root))
+    assert dg.materialize([asset], instance=dg.DagsterInstance.ephemeral()).success
+
+
+@pytest.mark.filterwarnings("ignore::dagster.BetaWarning", "ignore::dagster.PreviewWarning")
+def test_what_dagster_made_or_pruned_is_nothing_to_repro(root: Path) -> None:
+    materialize_all(root)
+    snapshot(root)
+    assert len(calls(root)) == 7
+    assert "Running stage" not in dvc(root, "repro")
+    assert calls(root) == []
+    write_params(root, ["b"])  # a leaves the corpus
+    snapshot(root)
+    for stage in ("videos", "matches"):
+        assert [path.name for path in (root / "data" / stage).iterdir()] == ["b"]
+    dvc(root, "repro")
+    assert calls(root) == ["dataset all", "model m-100"]
+    materialize_all(root)
+    snapshot(root)
+    assert "Running stage" not in dvc(root, "repro")
     assert calls(root) == []
 
 

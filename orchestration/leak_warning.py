@@ -1,0 +1,42 @@
+"""What a run of the whole loop says about training frames that are benchmark images too."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from gim_data.errors import GimError
+from gim_data.files import digest_of, read_json, write_json
+from gim_data.ledger import Ledger
+from orchestration.soundness import nothing_leaked
+
+CURVE = "scaling_curve"
+
+
+def leak_warning(root: Path) -> str:
+    """Which benchmark images are training frames of the scaling curve; empty where none is, or there is no curve.
+
+    The answer is kept for these frames and this benchmark (``data/.work/leaks.json``), so asking again costs nothing.
+    """
+    ledger = Ledger(root)
+    read = {stage: {unit: ledger.read(stage, unit) for unit in ledger.units(stage)} for stage in ("frames", "bench")}
+    made = {stage: {u: e.content for u, e in units.items() if e and not e.skipped} for stage, units in read.items()}
+    curve = ledger.read(CURVE, "all")
+    if curve is None or curve.skipped or not made["bench"]:
+        return ""
+    path, key = ledger.data / ".work" / "leaks.json", digest_of(made)
+    known = _known(path)
+    if known.get("key") != key:
+        try:
+            known = {"key": key, "problem": nothing_leaked(ledger.folder(CURVE, "all")).problem}
+        except GimError as error:
+            return f"the benchmark cannot be compared with the training frames: {error.problem}"
+        write_json(path, known)
+    return known["problem"]
+
+
+def _known(path: Path) -> dict[str, str]:
+    try:
+        found = read_json(path)
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) and isinstance(found.get("problem"), str) else {}
