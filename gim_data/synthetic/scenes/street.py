@@ -39,6 +39,8 @@ def build(spec: SyntheticSpec) -> Scene:
         _row(builder, palette, rng, side, end)
         _furniture(builder, palette, rng, side, end)
     _closing(builder, palette, rng, end)
+    if spec.route == "drone":
+        _fields(builder, palette, end)
     return builder.scene(_path(spec, end - 60), indoor=False)
 
 
@@ -69,6 +71,14 @@ def _ground(builder: SceneBuilder, palette: Palette, rng: np.random.Generator, e
         a, b = rng.uniform(0.2, 1.1, 2)
         kind = palette.pick("metal", "asphalt", "stones", "soil", size=1.0, tone=0.4)
         builder.quad(_floor(x - a, x + a, y - b, y + b, rng.uniform(0.003, 0.005)), kind, window=(0, 0, 1, 1))
+
+
+def _fields(builder: SceneBuilder, palette: Palette, end: float) -> None:
+    """Land behind the houses, which only a drone sees."""
+    for x in np.arange(-100, end + 100, 25.0):
+        for y in np.arange(-150, 150, 25.0):
+            kind = palette.pick("soil", "stones", "tiles", size=6.0, tone=0.3)
+            builder.quad(_floor(x, x + 25, y, y + 25, -0.3), kind)
 
 
 def _floor(x0: float, x1: float, y0: float, y1: float, z: float) -> list[tuple[float, float, float]]:
