@@ -11,7 +11,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from gim_data.bench.checks import image_size
+from gim_data.bench.checks import check_decodable, image_size
 from gim_data.bench.depth import TOLERANCE, depth_view
 from gim_data.bench.overlap import frustum_overlap, rotation_degrees, scene_depths
 from gim_data.bench.posed import DEPTH_FOLDER, Camera, make_pair, read_cameras, read_posed
@@ -70,7 +70,7 @@ def draw_pairs(folder: Path, rules: PairRules, rng: np.random.Generator) -> list
         BadInput: the folder's files are not what they should be.
     """
     listed = read_posed(folder)
-    cameras = _spread(read_cameras(folder), rules.images)
+    cameras = _usable(read_cameras(folder), rules)
     depths = scene_depths(_spread([p for p in listed if rotation_degrees(p.T_0to1) < 30], _PROBES)) if cameras else []
     if not depths:
         return draw_listed(listed, rules, rng)
@@ -89,7 +89,7 @@ def draw_measured(folder: Path, rules: PairRules, rng: np.random.Generator) -> l
     Raises:
         BadInput: no image has one, or the folder's files are not what they should be.
     """
-    cameras = _spread([camera for camera in read_cameras(folder) if camera.depth], rules.images)
+    cameras = _usable([camera for camera in read_cameras(folder) if camera.depth], rules)
     if not cameras:
         raise BadInput(
             f"{folder}: no image has a camera and a depth map",
@@ -124,6 +124,13 @@ def _candidates(
             if rules.overlap[0] <= share <= rules.overlap[1]:
                 pairs.append(make_pair(scene, first, second, share))
     return pairs
+
+
+def _usable(cameras: Sequence[Camera], rules: PairRules) -> list[Camera]:
+    """As many as the rules take, spread evenly, of images that decode."""
+    chosen = _spread(cameras, rules.images)
+    check_decodable({camera.image: f"camera of {camera.image.name}" for camera in chosen})
+    return chosen
 
 
 def _spread(items: Sequence[T], count: int) -> list[T]:

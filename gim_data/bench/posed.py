@@ -15,7 +15,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from gim_data.bench.checks import check_intrinsics, check_name, check_pose, check_principal, image_size
+from gim_data.bench.checks import (
+    check_decodable,
+    check_intrinsics,
+    check_name,
+    check_pose,
+    check_principal,
+    image_size,
+)
 from gim_data.bench.listing import PAIRS_FILE, Entry, array_field, image_field, read_listing, read_object
 from gim_data.errors import BadInput
 from gim_data.types import TwoViewPair
@@ -59,17 +66,21 @@ def read_posed(folder: Path) -> list[TwoViewPair]:
     """Read and check the listed pairs of a posed folder; an overlap that is not given comes back as NaN.
 
     Raises:
-        BadInput: not JSON, a missing or impossible field, an image that is missing, or a pair listed twice. The error
-            names file, line, pair and field.
+        BadInput: not JSON, a missing or impossible field, an image that is missing or does not decode, or a pair listed
+            twice. The error names file, line, pair and field.
     """
     path = folder / PAIRS_FILE
     entries = read_listing(path)
     pairs = [_pair(folder, entry, where) for where, entry in entries]
     seen: set[str] = set()
+    images: dict[Path, str] = {}
     for (where, _), pair in zip(entries, pairs, strict=True):
         if pair.identifier in seen:
             raise BadInput(f"{where}, image0: {pair.identifier} is listed twice", "remove one of the two")
         seen.add(pair.identifier)
+        images.setdefault(pair.image0, f"{where}, image0")
+        images.setdefault(pair.image1, f"{where}, image1")
+    check_decodable(images)
     return pairs
 
 

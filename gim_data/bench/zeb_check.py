@@ -7,12 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from PIL import Image as Pillow
-from PIL import UnidentifiedImageError
-
+from gim_data.bench.checks import image_damage
 from gim_data.bench.frozen import FrozenPairs, bare_identifier
 from gim_data.bench.names import ZEB, ZebSet
-from gim_data.bench.zeb import read_pair
+from gim_data.bench.zeb import named_images, read_pair
 from gim_data.errors import BadInput
 from gim_data.stage import Progress
 from gim_data.types import TwoViewPair
@@ -69,6 +67,7 @@ def check_zeb(root: Path, frozen: FrozenPairs, progress: Progress) -> list[SetFi
 def check_set(folder: Path, row: ZebSet, frozen: Mapping[str, float], progress: Progress) -> SetFindings:
     """Check one data set; a wrong file is a finding, not an end."""
     pairs: dict[str, TwoViewPair] = {}
+    named: dict[Path, str] = {}
     problems: list[str] = []
     for path in sorted(folder.glob("*.txt")):
         try:
@@ -76,36 +75,28 @@ def check_set(folder: Path, row: ZebSet, frozen: Mapping[str, float], progress: 
         except BadInput as error:
             problems.append(error.problem)
         else:
+            named = {**named_images([(path, pair)]), **named}
             if pairs.setdefault(bare_identifier(pair.identifier), pair) is not pair:
                 problems.append(f"{path}, line 1, name0: {pair.identifier} appears twice")
         progress.advance(1, row.dump)
-    images = sorted({image for pair in pairs.values() for image in (pair.image0, pair.image1)})
     return SetFindings(
         row.dump,
         folder,
         len(frozen),
         len(pairs),
-        len(images),
+        len(named),
         tuple(sorted(frozen.keys() - pairs.keys())),
         tuple(sorted(pairs.keys() - frozen.keys())),
         tuple(sorted(i for i in frozen.keys() & pairs.keys() if not _agree(pairs[i].overlap, frozen[i]))),
-        (*problems, *damaged(images)),
+        (*problems, *damaged(named)),
     )
 
 
-def damaged(images: list[Path]) -> list[str]:
-    """The images whose bytes are not what was written, by the check sums inside them, as texts."""
+def damaged(images: Mapping[Path, str]) -> list[str]:
+    """The images whose bytes are not what was written, as texts, each with what names it (file, line and field)."""
     with ThreadPoolExecutor() as pool:
-        return [text for text in pool.map(_damage, images) if text]
-
-
-def _damage(path: Path) -> str:
-    try:
-        with Pillow.open(path) as image:
-            image.verify()
-    except (OSError, SyntaxError, UnidentifiedImageError, Pillow.DecompressionBombError) as error:
-        return f"image {path} is damaged: {error}"
-    return ""
+        found = zip(images.items(), pool.map(image_damage, images), strict=True)
+        return [f"{where}: image {path} does not decode: {damage}" for (path, where), damage in found if damage]
 
 
 def _agree(found: float, listed: float) -> bool:

@@ -15,7 +15,7 @@ from gim_data.bench.checks import load_image
 from gim_data.bench.pairing import PairRules, draw_listed, draw_measured, draw_pairs
 from gim_data.bench.posed import read_posed
 from gim_data.bench.sources import PairSource, fingerprint, resolve
-from gim_data.bench.zeb import place, read_zeb, write_zeb
+from gim_data.bench.zeb import list_zeb, place, read_zeb, write_zeb
 from gim_data.errors import BadInput
 from gim_data.files import digest_of, write_json
 from gim_data.stage import Job, Params, Summary
@@ -55,7 +55,8 @@ def make_bench(job: Job) -> Summary:
             rows[source.name] = made
         job.progress.advance(1, source.name)
     if not rows:
-        raise BadInput(f"no sequence of the benchmark is usable: {refused}", "correct the sources in 'evaluate.pairs'")
+        reasons = "; ".join(f"{name}: {reason}" for name, reason in refused.items())
+        raise BadInput(f"no sequence of the benchmark is usable: {reasons}", "correct the sources in 'evaluate.pairs'")
     write_json(job.out / MANIFEST, {"sequences": rows, "refused": refused, "pairing": config.pairing})
     _write_examples(job.out, sorted(rows))
     total = sum(row["pairs"] for row in rows.values())
@@ -64,12 +65,12 @@ def make_bench(job: Job) -> Summary:
 
 
 def read_bench(folder: Path) -> dict[str, list[TwoViewPair]]:
-    """Every sequence of a made benchmark, or of any folder of ZEB-layout folders, with its checked pairs.
+    """Every sequence of a made benchmark with its checked pairs; its images were judged when it was made.
 
     Raises:
-        BadInput: as ``read_zeb``.
+        BadInput: as ``list_zeb``.
     """
-    return {path.name: read_zeb(path) for path in sorted(folder.iterdir()) if path.is_dir()}
+    return {path.name: list_zeb(path) for path in sorted(folder.iterdir()) if path.is_dir()}
 
 
 @dataclass(frozen=True)
@@ -143,7 +144,7 @@ def _write_examples(folder: Path, names: Sequence[str]) -> None:
     """One pair per sequence, side by side, as a picture for people."""
     rows = []
     for name in names:
-        pair = read_zeb(folder / name)[0]
+        pair = list_zeb(folder / name)[0]
         row = np.hstack([_tile(load_image(path)) for path in (pair.image0, pair.image1)])
         cv2.putText(row, name, (6, 16), cv2.FONT_HERSHEY_SIMPLEX, 0.45, (255, 255, 0), 1, cv2.LINE_AA)
         rows.append(row)

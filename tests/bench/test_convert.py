@@ -26,8 +26,8 @@ NAMES = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._-]{0,8}", fullmatch=True).filter(
 
 
 def camera_matrix(rng: np.random.Generator) -> np.ndarray:
-    x, y = rng.uniform(1, WIDTH - 1), rng.uniform(1, HEIGHT - 1)
-    return np.array([[rng.uniform(1, 99), rng.normal(), x], [0, rng.uniform(1, 99), y], [0, 0, 1]])
+    x, y = WIDTH / 2 + rng.uniform(-0.5, 0.5), HEIGHT / 2 + rng.uniform(-0.5, 0.5)
+    return np.array([[rng.uniform(1, 99), 0, x], [0, rng.uniform(1, 99), y], [0, 0, 1]])
 
 
 @st.composite

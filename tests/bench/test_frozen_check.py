@@ -117,13 +117,14 @@ def test_a_flipped_byte_in_an_image_is_found(unpacked: Path, frozen: Mapping[str
     path.write_bytes(data)
     found = look(unpacked, frozen)
     assert len(found.problems) == 1
-    assert "wall_2.png is damaged" in found.problems[0]
+    assert "wall_0_2.txt, line 1, name1: image" in found.problems[0]
+    assert "wall_2.png does not decode" in found.problems[0]
 
 
 def test_a_truncated_image_is_found(unpacked: Path, frozen: Mapping[str, Mapping[str, float]]):
     path = unpacked / "gl3d" / "wall_0.png"
     path.write_bytes(path.read_bytes()[:-100])
-    assert any("wall_0.png is damaged" in problem for problem in look(unpacked, frozen).problems)
+    assert any("wall_0.png does not decode" in problem for problem in look(unpacked, frozen).problems)
 
 
 def test_swapped_sizes_are_found(unpacked: Path, frozen: Mapping[str, Mapping[str, float]]):
@@ -131,3 +132,13 @@ def test_swapped_sizes_are_found(unpacked: Path, frozen: Mapping[str, Mapping[st
     found = look(unpacked, frozen)
     assert len(found.missing) == 3
     assert all("principal point (80, 60) is outside the 70x160 image" in problem for problem in found.problems)
+
+
+def test_swapped_principal_points_are_found(unpacked: Path, frozen: Mapping[str, Mapping[str, float]]):
+    path = unpacked / "gl3d" / "wall_0_1.txt"
+    fields = path.read_text().split()
+    fields[4 + 2], fields[4 + 5] = fields[4 + 5], fields[4 + 2]
+    path.write_text(" ".join(fields))
+    found = look(unpacked, frozen)
+    assert found.missing == ("wall#0#1",)
+    assert "wall_0_1.txt, line 1, K0: principal point (60, 80) is the centre of a 120x160 image" in found.problems[0]

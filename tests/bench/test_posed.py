@@ -12,11 +12,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gim_data.bench.checks import check_principal, load_image, save_image
+from gim_data.bench.checks import check_principal, image_damage, load_image, save_image
 from gim_data.bench.listing import entry_lines
 from gim_data.bench.posed import find_posed, is_posed, make_pair, read_cameras, read_posed
 from gim_data.errors import BadInput
 
+DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
 Damage = Callable[[str, Any], Path]
 
 
@@ -59,6 +60,8 @@ BAD_POSE[0][0] = float("nan")
         ("K1", [[1, 2], [3, 4]], r"K1: shape \(2, 2\)"),
         ("K1", "wide", "K1: not a matrix"),
         ("K1", [[120, 0, 60], [0, 120, 150], [0, 0, 1]], "K1: principal point .* is outside the 160x120 image"),
+        ("K0", [[120, 0, 60], [0, 120, 80], [0, 0, 1]], r"K0: principal point \(60, 80\) is the centre of a 120x160"),
+        ("K1", [[120, 40, 80], [0, 120, 60], [0, 0, 1]], "K1: the skew 40 would be ignored"),
         ("T_0to1", BAD_POSE, "T_0to1: NaN"),
         ("T_0to1", (2 * np.eye(4)).tolist(), "T_0to1: the 3x3 part is not a rotation"),
         ("overlap", 3, "overlap: 3 is not in 0 to 1"),
@@ -135,6 +138,52 @@ def test_half_an_image_is_no_image(tmp_path: Path, suffix: str):
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     with pytest.raises(BadInput, match=rf"a\{suffix} does not decode"):
         load_image(path)
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".png"])
+def test_an_image_that_is_cut_short_is_named_with_the_first_pair_that_has_it(posed: Path, suffix: str):
+    """Its header is whole, so that only reading all of it tells."""
+    for path in (posed / "images").glob("*.png"):
+        save_image(path.with_suffix(suffix), load_image(path))
+    listing = (posed / "pairs.json").read_text().replace(".png", suffix).replace("}, {", "},\n{")
+    (posed / "pairs.json").write_text(listing)
+    assert len(read_posed(posed)) == 6
+    broken = posed / "images" / f"2{suffix}"
+    broken.write_bytes(broken.read_bytes()[: broken.stat().st_size // 2])
+    with pytest.raises(BadInput, match=rf"pairs\.json, line 2, pair 1, image1: image .*2\{suffix} does not decode"):
+        read_posed(posed)
+
+
+@pytest.mark.parametrize("suffix", [".bmp", ".tiff", ".webp", ".ppm"])
+def test_other_formats_are_read_to_their_end(tmp_path: Path, suffix: str):
+    path = tmp_path / f"a{suffix}"
+    save_image(path, np.random.default_rng(0).integers(0, 255, (60, 80, 3), dtype=np.uint8))
+    assert image_damage(path) == ""
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    assert image_damage(path)
+
+
+SIDES = st.integers(200, 2000)
+SHARES = st.floats(-0.04, 0.04)
+
+
+@given(SIDES, SIDES, SHARES, SHARES)
+def test_a_principal_point_near_the_centre_passes_and_a_swapped_one_is_told(w: int, h: int, x: float, y: float):
+    """Within 4 % of the long side real ones pass at any aspect; swapped ones are told where sides differ by a third."""
+    long, K = max(w, h), np.eye(3)
+    K[:2, 2] = w / 2 + x * long / 2**0.5, h / 2 + y * long / 2**0.5
+    check_principal(K, (w, h), "a")
+    if long * 3 >= min(w, h) * 4:
+        K[:2, 2] = h / 2 + x * long / 2, w / 2 + y * long / 2
+        with pytest.raises(BadInput, match=r"is the centre of|is outside"):
+            check_principal(K, (w, h), "a")
+
+
+@pytest.mark.skipif(not DATA.is_dir(), reason=f"no posed data in {DATA}")
+def test_the_cameras_of_real_data_sets_pass():
+    folders = list(find_posed(DATA))
+    assert folders
+    assert all(read_posed(folder) for folder in folders)
 
 
 def test_swapped_width_and_height_are_noticed():

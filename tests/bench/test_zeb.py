@@ -84,6 +84,7 @@ K_AT, T_AT = 4, 22
         (K_AT + 8, "2", "K0"),
         (K_AT + 2, "161", "K0: principal point"),
         (K_AT + 14, "140", "K1: principal point"),
+        (K_AT + 1, "5", "K0: the skew"),
         (T_AT, "nan", "T_0to1"),
         (T_AT, "7", "T_0to1"),
         (T_AT + 15, "0", "T_0to1"),
@@ -131,6 +132,13 @@ def test_a_missing_image_is_named(folder: Path):
 
 def test_an_image_that_is_none_is_named_with_its_pair(folder: Path):
     (folder / "wall-1.png").write_bytes(b"no image")
+    with pytest.raises(BadInput, match=r"wall-0-1\.txt, line 1, name1: image .*wall-1\.png does not decode"):
+        read_zeb(folder)
+
+
+def test_half_an_image_is_named_with_its_pair(folder: Path):
+    path = folder / "wall-1.png"
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     with pytest.raises(BadInput, match=r"wall-0-1\.txt, line 1, name1: image .*wall-1\.png does not decode"):
         read_zeb(folder)
 
