@@ -69,6 +69,17 @@ def check_name(name: str, where: str) -> str:
     return name
 
 
+def check_scene(name: str, where: str) -> str:
+    """A scene name that can begin a file name.
+
+    Raises:
+        BadInput: it is empty, or holds a separator of folders or of the parts of a pair's name.
+    """
+    if "/" in check_name(name, where) or "\\" in name:
+        raise BadInput(f"{where}: {name!r} holds a slash, but names files of one folder", "write '-' instead")
+    return name
+
+
 def check_principal(K: Matrix, size: Size, where: str) -> None:
     """Refuse a principal point of another image: width and height were swapped, or K is of another resolution.
 

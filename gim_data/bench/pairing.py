@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from gim_data.bench.checks import check_decodable, image_size
 from gim_data.bench.depth import TOLERANCE, depth_view
 from gim_data.bench.overlap import frustum_overlap, rotation_degrees, scene_depths
-from gim_data.bench.posed import DEPTH_FOLDER, Camera, make_pair, read_cameras, read_posed
+from gim_data.bench.posed import DEPTH_FOLDER, Camera, image_names, make_pair, read_cameras, read_posed
 from gim_data.errors import BadInput
 from gim_data.synthetic.correspondence import overlap
 from gim_data.types import TwoViewPair
@@ -80,7 +80,7 @@ def draw_pairs(folder: Path, rules: PairRules, rng: np.random.Generator) -> list
         T_0to1 = cameras[j].T_w2c @ np.linalg.inv(cameras[i].T_w2c)
         return frustum_overlap(cameras[i].K, cameras[j].K, (sizes[i], sizes[j]), T_0to1, depths)
 
-    return draw_listed(_candidates(folder.name, cameras, measure, depths[len(depths) // 2], rules), rules, rng)
+    return draw_listed(_candidates(folder, cameras, measure, depths[len(depths) // 2], rules), rules, rng)
 
 
 def draw_measured(folder: Path, rules: PairRules, rng: np.random.Generator) -> list[TwoViewPair]:
@@ -102,7 +102,7 @@ def draw_measured(folder: Path, rules: PairRules, rng: np.random.Generator) -> l
     def measure(i: int, j: int) -> float:
         return overlap(views[i], views[j], tolerance=TOLERANCE)
 
-    return draw_listed(_candidates(folder.name, cameras, measure, median, rules), rules, rng)
+    return draw_listed(_candidates(folder, cameras, measure, median, rules), rules, rng)
 
 
 def draw_listed(pairs: Sequence[TwoViewPair], rules: PairRules, rng: np.random.Generator) -> list[TwoViewPair]:
@@ -112,9 +112,10 @@ def draw_listed(pairs: Sequence[TwoViewPair], rules: PairRules, rng: np.random.G
 
 
 def _candidates(
-    scene: str, cameras: Sequence[Camera], measure: Callable[[int, int], float], depth: float, rules: PairRules
+    folder: Path, cameras: Sequence[Camera], measure: Callable[[int, int], float], depth: float, rules: PairRules
 ) -> list[TwoViewPair]:
     """Every two cameras within the rules; ``measure`` gives the overlap of two, ``depth`` is the scene's median."""
+    names = image_names(folder, [camera.image for camera in cameras])
     pairs = []
     for (i, first), (j, second) in combinations(enumerate(cameras), 2):
         T = second.T_w2c @ np.linalg.inv(first.T_w2c)
@@ -122,7 +123,7 @@ def _candidates(
         if far_enough and rotation_degrees(T) <= rules.rotation:
             share = measure(i, j)
             if rules.overlap[0] <= share <= rules.overlap[1]:
-                pairs.append(make_pair(scene, first, second, share))
+                pairs.append(make_pair(folder.name, first, second, share, names))
     return pairs
 
 
