@@ -150,8 +150,11 @@ def make(
       gim use --pairs ../mirror                 evaluate on it
     """  # noqa: D301
     from gim_data.bench.mirror import LIST_FILE, MIRROR, MirrorRules, make_mirror
+    from gim_data.errors import GimError
 
     given = dict(_assignment(text) for text in posed or ())
+    if len(given) < len(posed or ()):
+        raise GimError("--posed names one data set twice", "give each its own folder")
     rules = MirrorRules(pairs, views, scenes, long_side, seed)
     with reporting(err) as progress:
         made = make_mirror(target, sets or list(MIRROR), given, rules, progress)

@@ -83,6 +83,12 @@ def test_a_set_is_filled_from_posed_images(gim: Gim, posed: Path, tmp_path: Path
         code, told = gim("zeb", "make", mirror, "--posed", wrong)
         assert code == 1
         assert "write SET=FOLDER" in told
+    for rest, reason in (([f"kitti={posed}"], "kitti, which is not made"), ([f"gl3d={posed}"] * 2, "twice")):
+        words = [word for text in rest for word in ("--posed", text)]
+        code, told = gim("zeb", "make", tmp_path / "other", "--set", "gl3d", *words)
+        assert code == 1
+        assert reason in told
+        assert not (tmp_path / "other").exists()
     code, told = gim("zeb", "check", mirror, "--list", mirror / "pairs.parquet", "--dumps", mirror)
     assert code == 1
     assert "two lists" in told
