@@ -20,6 +20,8 @@ from gim_data.synthetic.correspondence import overlap
 from gim_data.types import TwoViewPair
 
 T = TypeVar("T")
+DEPTH, FRUSTA, GIVEN = "depth", "frusta", "given"
+"""Where an overlap comes from: depth maps, view frusta at the scene's depths, or the pair list."""
 _PROBES = 6  # listed pairs from which a scene's depth is estimated
 
 
@@ -45,6 +47,14 @@ class PairRules:
     parallax: float = 0.05
 
 
+@dataclass(frozen=True)
+class Drawn:
+    """Pairs of one sequence, and where their overlaps come from: ``DEPTH``, ``FRUSTA`` or ``GIVEN``."""
+
+    pairs: list[TwoViewPair]
+    overlaps: str
+
+
 def draw_evenly(values: NDArray[np.float64], count: int, bins: int, rng: np.random.Generator) -> NDArray[np.int64]:
     """Draw up to ``count`` indices so that the bins of ``values`` in [0, 1] are filled as equally as they allow.
 
@@ -63,24 +73,49 @@ def draw_evenly(values: NDArray[np.float64], count: int, bins: int, rng: np.rand
     return np.sort(ranked[:count])
 
 
+def draw_by(by: str, folder: Path, rules: PairRules, rng: np.random.Generator) -> Drawn:
+    """Benchmark pairs of a posed folder, evenly over overlaps.
+
+    Args:
+        by: ``depth``, ``listed``, or ``bins``: by view frusta, and as listed where there are no cameras.
+        folder: see ``gim_data.bench.posed``.
+        rules: which and how many.
+        rng: of the choice.
+
+    Raises:
+        BadInput: the folder's files are not what they should be, or there is no depth where it is asked for.
+    """
+    if by == "depth":
+        return Drawn(draw_measured(folder, rules, rng), DEPTH)
+    listed = read_posed(folder)
+    found = _frustum_pairs(folder, listed, rules) if by == "bins" else None
+    if found is None:
+        return Drawn(draw_listed(listed, rules, rng), GIVEN)
+    return Drawn(draw_listed(found, rules, rng), FRUSTA)
+
+
 def draw_pairs(folder: Path, rules: PairRules, rng: np.random.Generator) -> list[TwoViewPair]:
     """Benchmark pairs of a posed folder, over all overlaps, from its cameras; from its list where it has no cameras.
 
     Raises:
         BadInput: the folder's files are not what they should be.
     """
-    listed = read_posed(folder)
+    return draw_by("bins", folder, rules, rng).pairs
+
+
+def _frustum_pairs(folder: Path, listed: Sequence[TwoViewPair], rules: PairRules) -> list[TwoViewPair] | None:
+    """Every two cameras within the rules, by view frusta; None without cameras, or where no depth can be estimated."""
     cameras = _usable(read_cameras(folder), rules)
     depths = scene_depths(_spread([p for p in listed if rotation_degrees(p.T_0to1) < 30], _PROBES)) if cameras else []
     if not depths:
-        return draw_listed(listed, rules, rng)
+        return None
     sizes = [image_size(camera.image) for camera in cameras]
 
     def measure(i: int, j: int) -> float:
         T_0to1 = cameras[j].T_w2c @ np.linalg.inv(cameras[i].T_w2c)
         return frustum_overlap(cameras[i].K, cameras[j].K, (sizes[i], sizes[j]), T_0to1, depths)
 
-    return draw_listed(_candidates(folder, cameras, measure, depths[len(depths) // 2], rules), rules, rng)
+    return _candidates(folder, cameras, measure, depths[len(depths) // 2], rules)
 
 
 def draw_measured(folder: Path, rules: PairRules, rng: np.random.Generator) -> list[TwoViewPair]:

@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -114,6 +115,14 @@ def test_the_benchmark_says_what_it_holds(benchmark: Path):
     row = manifest["sequences"]["box"]
     assert (row["pairs"], row["images"], row["overlap"]) == (15, 6, "given")
     assert (benchmark / "box" / "box-0-1.txt").is_file()
+
+
+def test_the_manifest_does_not_call_given_overlaps_measured(make_job: Callable[..., Job]):
+    """Without cameras, pairing by bins takes the list, and what it says of overlaps."""
+    job = make_job("bench")
+    config = job.params["evaluate"].model_copy(update={"pairing": "bins"})
+    bench.make_bench(replace(job, params={**job.params, "evaluate": config}))
+    assert json.loads((job.out / "manifest.json").read_text())["sequences"]["box"]["overlap"] == "given"
 
 
 def test_a_sequence_with_a_wrong_pose_is_left_out_with_its_reason(make_job: Callable[..., Job], tmp_path: Path):
