@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from gim_data.bench.checks import image_damage
+from gim_data.bench.checks import image_damage, image_size
 from gim_data.bench.frozen import FrozenPairs, bare_identifier
 from gim_data.bench.names import ZEB, ZebSet
 from gim_data.bench.zeb import named_images, read_pair
@@ -16,6 +16,7 @@ from gim_data.stage import Progress
 from gim_data.types import TwoViewPair
 
 SOURCE = "https://github.com/xuelunshen/gim links the archives, under 'ZEB'; unpack them with 'gim zeb unpack'"
+_OFF = 0.1  # of a side: KITTI's drives and ETH3D's cameras differ by less
 _TOLERANCE = 1e-4  # of an overlap: the frozen list is rounded, and so may the pair files be
 
 
@@ -33,6 +34,8 @@ class SetFindings:
         extra: identifiers of pair files that the list does not have.
         overlaps: identifiers whose overlap is not the list's.
         problems: what is wrong with files, one text each.
+        sizes: what is unusual about the images' sizes, or "": worth a look, but no fault, since the published sizes are
+            rounded.
     """
 
     name: str
@@ -44,6 +47,7 @@ class SetFindings:
     extra: tuple[str, ...]
     overlaps: tuple[str, ...]
     problems: tuple[str, ...]
+    sizes: str = ""
 
     @property
     def sound(self) -> bool:
@@ -75,7 +79,8 @@ def check_set(folder: Path, row: ZebSet, frozen: Mapping[str, float], progress: 
         except BadInput as error:
             problems.append(error.problem)
         else:
-            named = {**named_images([(path, pair)]), **named}
+            for image, where in named_images([(path, pair)]).items():
+                named.setdefault(image, where)
             if pairs.setdefault(bare_identifier(pair.identifier), pair) is not pair:
                 problems.append(f"{path}, line 1, name0: {pair.identifier} appears twice")
         progress.advance(1, row.dump)
@@ -89,7 +94,20 @@ def check_set(folder: Path, row: ZebSet, frozen: Mapping[str, float], progress: 
         tuple(sorted(pairs.keys() - frozen.keys())),
         tuple(sorted(i for i in frozen.keys() & pairs.keys() if not _agree(pairs[i].overlap, frozen[i]))),
         (*problems, *damaged(named)),
+        unusual_sizes(named, row),
     )
+
+
+def unusual_sizes(images: Iterable[Path], row: ZebSet) -> str:
+    """How many images have sides that are a tenth off the data set's usual ones, and one of them; or ""."""
+    sizes = {path: image_size(path) for path in images}
+    strange = [
+        path for path, size in sizes.items() if any(abs(a / b - 1) > _OFF for a, b in zip(size, row.size, strict=True))
+    ]
+    if not strange:
+        return ""
+    (width, height), usual = sizes[strange[0]], "x".join(map(str, row.size))
+    return f"{len(strange)} of {len(sizes)} images are not about {usual}: {strange[0].name} is {width}x{height}"
 
 
 def damaged(images: Mapping[Path, str]) -> list[str]:

@@ -49,8 +49,8 @@ class EvaluateConfig(Section):
     max_side: int = Field(
         1024,
         ge=0,
-        description="images are reduced to this long side for matching (0: never); points stay in pixels of "
-        "the stored image",
+        description="images are reduced to this long side for matching (0: never, but for ZEB's own KITTI to 1240 and "
+        "ETH3D to 1600, as GIM does); points stay in pixels of the stored image",
     )
     protocol: ProtocolName = Field("zeb-paper-v1", description="the protocol of the headline numbers")
     also: tuple[ProtocolName, ...] = Field(("poselib-v1",), description="protocols that are reported beside it")

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from gim_data.bench.frozen import FrozenPairs, bare_identifier, read_frozen
+from gim_data.bench.frozen import FrozenPairs, bare_identifier, is_released, read_frozen
 from gim_data.bench.names import BY_DUMP, BY_FOLDER, ZEB
 from gim_data.errors import GimError
 from gim_models.evaluation.auc import THRESHOLDS, auc, mean_rank
@@ -164,10 +164,7 @@ def _bare(cell: Scored) -> Scored:
 def _released(found: Mapping[str, Mapping[str, Scored]], frozen: FrozenPairs) -> set[str]:
     """The sequences whose pairs are all ZEB's; a folder of the same name with other pairs is not comparable."""
     strange = {
-        name
-        for cells in found.values()
-        for name, cell in cells.items()
-        if name not in frozen or not _bare(cell).pairs <= frozen[name].keys()
+        name for cells in found.values() for name, cell in cells.items() if not is_released(frozen, name, cell.pairs)
     }
     return {name for cells in found.values() for name in cells} - strange
 

@@ -195,6 +195,8 @@ def _say(found: Sequence[SetFindings], what: str) -> None:
         for kind, items in (("missing", f.missing), ("extra", f.extra), ("overlap differs", f.overlaps)):
             _list(f"{f.name}: {kind}", ("every pair",) if absent and items else items)
         _list(f"{f.name}: wrong", f.problems)
+        if what == RELEASED and f.sizes:
+            _list(f"{f.name}: unusual, not wrong", (f.sizes,))
     if any(f.missing for f in found) and what == RELEASED:
         out.print(f"get what is missing: {SOURCE}", highlight=False, soft_wrap=True)
     total = sum(f.pairs for f in found)
