@@ -77,7 +77,8 @@ def draw_by(by: str, folder: Path, rules: PairRules, rng: np.random.Generator) -
     """Benchmark pairs of a posed folder, evenly over overlaps.
 
     Args:
-        by: ``depth``, ``listed``, or ``bins``: by view frusta, and as listed where there are no cameras.
+        by: ``depth``, ``listed``, or ``bins``: by view frusta, and as listed where there are no cameras; ``auto`` is
+            depth where that gives pairs, and bins elsewhere.
         folder: see ``gim_data.bench.posed``.
         rules: which and how many.
         rng: of the choice.
@@ -85,10 +86,12 @@ def draw_by(by: str, folder: Path, rules: PairRules, rng: np.random.Generator) -
     Raises:
         BadInput: the folder's files are not what they should be, or there is no depth where it is asked for.
     """
-    if by == "depth":
-        return Drawn(draw_measured(folder, rules, rng), DEPTH)
+    if by == "depth" or (by == "auto" and any(camera.depth for camera in read_cameras(folder))):
+        measured = draw_measured(folder, rules, rng)
+        if measured or by == "depth":
+            return Drawn(measured, DEPTH)
     listed = read_posed(folder)
-    found = _frustum_pairs(folder, listed, rules) if by == "bins" else None
+    found = None if by == "listed" else _frustum_pairs(folder, listed, rules)
     if found is None:
         return Drawn(draw_listed(listed, rules, rng), GIVEN)
     return Drawn(draw_listed(found, rules, rng), FRUSTA)

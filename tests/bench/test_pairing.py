@@ -80,8 +80,8 @@ def test_pairs_are_the_same_for_the_same_seed_and_keep_the_rules(posed: Path):
 def test_where_overlaps_come_from_is_told(posed: Path):
     """Cameras and texture give frusta; without either there is only what the list says."""
     rules = PairRules(4, 4)
-    kinds = [draw_by(by, posed, rules, np.random.default_rng(0)).overlaps for by in ("bins", "listed")]
-    assert kinds == [FRUSTA, GIVEN]
+    kinds = [draw_by(by, posed, rules, np.random.default_rng(0)).overlaps for by in ("bins", "auto", "listed")]
+    assert kinds == [FRUSTA, FRUSTA, GIVEN]
     for path in (posed / "images").iterdir():
         cv2.imwrite(str(path), np.full((120, 160, 3), 90, np.uint8))
     drawn = draw_by("bins", posed, PairRules(40, 4), np.random.default_rng(0))
