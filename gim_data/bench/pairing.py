@@ -108,7 +108,7 @@ def draw_pairs(folder: Path, rules: PairRules, rng: np.random.Generator) -> list
 
 def _frustum_pairs(folder: Path, listed: Sequence[TwoViewPair], rules: PairRules) -> list[TwoViewPair] | None:
     """Every two cameras within the rules, by view frusta; None without cameras, or where no depth can be estimated."""
-    cameras = _usable(read_cameras(folder), rules)
+    cameras = _usable(folder, read_cameras(folder), rules)
     depths = scene_depths(_spread([p for p in listed if rotation_degrees(p.T_0to1) < 30], _PROBES)) if cameras else []
     if not depths:
         return None
@@ -127,7 +127,7 @@ def draw_measured(folder: Path, rules: PairRules, rng: np.random.Generator) -> l
     Raises:
         BadInput: no image has one, or the folder's files are not what they should be.
     """
-    cameras = _usable([camera for camera in read_cameras(folder) if camera.depth], rules)
+    cameras = _usable(folder, [camera for camera in read_cameras(folder) if camera.depth], rules)
     if not cameras:
         raise BadInput(
             f"{folder}: no image has a camera and a depth map",
@@ -165,10 +165,10 @@ def _candidates(
     return pairs
 
 
-def _usable(cameras: Sequence[Camera], rules: PairRules) -> list[Camera]:
+def _usable(folder: Path, cameras: Sequence[Camera], rules: PairRules) -> list[Camera]:
     """As many as the rules take, spread evenly, of images that decode."""
     chosen = _spread(cameras, rules.images)
-    check_decodable({camera.image: f"camera of {camera.image.name}" for camera in chosen})
+    check_decodable({camera.image: f"{folder}, camera of {camera.image.name}" for camera in chosen})
     return chosen
 
 

@@ -1,5 +1,6 @@
 """Which pairs are drawn: evenly over overlaps, reproducibly, with a baseline worth scoring."""
 
+import json
 from pathlib import Path
 
 import cv2
@@ -11,6 +12,7 @@ from hypothesis.extra.numpy import arrays
 
 from gim_data.bench.overlap import _depths, frustum_overlap, rotation_degrees
 from gim_data.bench.pairing import FRUSTA, GIVEN, PairRules, draw_by, draw_evenly, draw_pairs
+from gim_data.errors import BadInput
 
 K = np.array([[100.0, 0, 50], [0, 100, 50], [0, 0, 1]])
 SIZES = ((101, 101), (101, 101))
@@ -87,3 +89,13 @@ def test_where_overlaps_come_from_is_told(posed: Path):
     drawn = draw_by("bins", posed, PairRules(40, 4), np.random.default_rng(0))
     assert drawn.overlaps == GIVEN
     assert {pair.overlap for pair in drawn.pairs} == {0.25, 0.5, 0.75}
+
+
+def test_a_broken_image_that_only_the_cameras_name_is_named_before_it_is_drawn(posed: Path):
+    raw = json.loads((posed / "pairs.json").read_text())
+    raw["pairs"] = [pair for pair in raw["pairs"] if "3.png" not in (pair["image0"], pair["image1"])]
+    (posed / "pairs.json").write_text(json.dumps(raw))
+    path = posed / "images" / "3.png"
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with pytest.raises(BadInput, match=r"wall, camera of 3\.png: image .* does not decode"):
+        draw_pairs(posed, PairRules(4, 4), np.random.default_rng(0))
