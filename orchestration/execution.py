@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from gim_data.errors import GimError
+from gim_data.ledger import Entry
 from gim_data.runner import Outcome, Runner
 from gim_data.stage import Stage
 from orchestration.graph import with_upstream
@@ -63,11 +64,13 @@ class Tally:
         counts: outcome status -> how many units.
         failures: "stage unit: reason" of every unit that failed by itself.
         waiting: (stage, unit) that could not start, since something they read failed.
+        refused: "stage unit left out ITEM: reason" of every part that a unit was made without.
     """
 
     counts: dict[str, int] = field(default_factory=dict)
     failures: list[str] = field(default_factory=list)
     waiting: list[tuple[str, str]] = field(default_factory=list)
+    refused: list[str] = field(default_factory=list)
 
     def raise_failures(self) -> None:
         """One error for everything that failed.
@@ -126,8 +129,16 @@ def _reads(runner: Runner, stage: Stage, unit: str) -> set[tuple[str, str]]:
     return {(dep, key) for dep, keys in runner.upstream(stage, unit).items() for key in keys}
 
 
+def refusals(entry: Entry) -> list[str]:
+    """The parts of its input that a unit was made without, each with its reason."""
+    refused: Mapping[str, str] = entry.summary.get("refused", {})
+    return [f"{name}: {reason}" for name, reason in sorted(refused.items())]
+
+
 def _record(tally: Tally, lost: set[tuple[str, str]], name: str, outcome: Outcome) -> None:
     tally.counts[outcome.status] = tally.counts.get(outcome.status, 0) + 1
+    if outcome.entry is not None:
+        tally.refused += [f"{name} {outcome.unit} left out {line}" for line in refusals(outcome.entry)]
     if outcome.status == "failed":
         tally.failures.append(f"{name} {outcome.unit}: {outcome.reason}")
         lost.add((name, outcome.unit))

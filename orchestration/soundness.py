@@ -125,15 +125,16 @@ def every_pair_scored(folder: Path) -> Finding:
 
 
 def nothing_leaked(folder: Path) -> Finding:
-    """No frame that training may read looks like a benchmark image."""
-    from gim_data.bench.leaks import bench_images, cache_folder, find_leaks, frame_stores
+    """No picture that training may read looks like a benchmark image."""
+    from gim_data.bench.leaks import bench_images, cache_folder, find_leaks
     from gim_data.stage import Silent
+    from orchestration.training_pictures import training_albums
 
     data = folder.parents[1]
-    report = find_leaks(frame_stores(data), bench_images(data), Silent(), cache=cache_folder(data))
-    places = [f"{leak.image.name} is {leak.video} at {leak.time:.2f} s" for leak in report.leaks[:5]]
-    problem = f"{len(report.leaks)} benchmark images are training frames: {', '.join(places)}" if places else ""
-    return Finding(problem, {"frames": report.frames, "images": report.images, "leaks": len(report.leaks)})
+    report = find_leaks(training_albums(data.parent), bench_images(data), Silent(), cache=cache_folder(data))
+    places = [f"{leak.image.name} is {leak.place}" for leak in report.leaks[:5]]
+    problem = f"{len(report.leaks)} benchmark images are training pictures: {'; '.join(places)}" if places else ""
+    return Finding(problem, {"pictures": report.pictures, "images": report.images, "leaks": len(report.leaks)})
 
 
 QUESTIONS = (

@@ -8,7 +8,7 @@ published result dumps name, without any result. Image names are bare: the dumps
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -43,6 +43,11 @@ def read_frozen(path: Path = PAIRS_FILE) -> FrozenPairs:
         str(folder): dict(zip(identifiers.iloc[rows], overlaps.iloc[rows], strict=True))
         for folder, rows in groups.items()
     }
+
+
+def is_released(frozen: FrozenPairs, folder: str, identifiers: Iterable[str]) -> bool:
+    """Whether a folder is a data set of ZEB by its name and by its pairs: a part of the list's, and no other."""
+    return folder in frozen and all(bare_identifier(name) in frozen[folder] for name in identifiers)
 
 
 def frozen_from_dumps(folder: Path) -> FrozenPairs:

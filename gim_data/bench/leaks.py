@@ -1,4 +1,4 @@
-"""The training frames of a workspace against its benchmark images, or any others."""
+"""The training pictures of a workspace against its benchmark images, or any others."""
 
 from __future__ import annotations
 
@@ -12,13 +12,12 @@ from zipfile import BadZipFile
 
 import numpy as np
 
+from gim_data.bench.albums import Album
 from gim_data.bench.checks import load_image
 from gim_data.bench.leakage import HASHING, WORDS, Hashes, find_twins, perceptual_hash, stack_hashes
 from gim_data.errors import GimError
-from gim_data.files import atomic, digest_of, read_json
-from gim_data.ledger import RECORD
+from gim_data.files import atomic, digest_of
 from gim_data.stage import Progress
-from gim_data.video.framestore import FrameStore
 
 Item = TypeVar("Item")
 _SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".ppm", ".webp", ".bmp", ".tif", ".tiff"})
@@ -31,15 +30,16 @@ class Leak:
 
     Attributes:
         image: the benchmark image.
-        video: the unit of the frame store.
-        frame, time: which frame, and its presentation seconds.
+        source: the video, the world or the posed data set's folder.
+        frame: which of its pictures.
+        place: the same for people, with the time of a video's frame or the file of a posed image.
         bits: how many of the 256 bits of the two hashes differ.
     """
 
     image: Path
-    video: str
+    source: str
     frame: int
-    time: float
+    place: str
     bits: int
 
 
@@ -47,46 +47,39 @@ class Leak:
 class LeakReport:
     """What was compared, and what was found: ``unseen`` images are almost one colour and cannot be told."""
 
-    frames: int
+    pictures: int
     images: int
     unseen: int
     leaks: tuple[Leak, ...]
 
 
 def find_leaks(
-    stores: Sequence[FrameStore], images: Sequence[Path], progress: Progress, *, cache: Path | None = None
+    albums: Sequence[Album], images: Sequence[Path], progress: Progress, *, cache: Path | None = None
 ) -> LeakReport:
-    """Compare every stored frame with every image.
+    """Compare every training picture with every image.
 
     Args:
-        stores: frame stores that training may read.
+        albums: pictures that training may read.
         images: benchmark images.
         progress: advanced by one per picture.
-        cache: folder where the hashes of stores are kept under the content that the ledger knows them by; what no
-            store of this call has is removed from it. None to keep nothing.
+        cache: folder where the hashes of albums are kept under their content; what no album of this call has is removed
+            from it. None to keep nothing.
 
     Raises:
         BadInput: an image does not decode.
         GimError: a frame store is damaged.
     """
-    places = [(store, i) for store in stores for i in range(len(store))]
+    places = [(album, i) for album in albums for i in range(album.count)]
     progress.start("hashing", len(places) + len(images))
-    frames, rows = stack_hashes([found for store in stores for found in _store_hashes(store, cache, progress)])
+    known, rows = stack_hashes([found for album in albums for found in _album_hashes(album, cache, progress)])
     wanted, columns = stack_hashes(list(_hashes(images, _hash_file, progress)))
     leaks = []
-    for twin in find_twins(frames, wanted):
-        store, frame = places[rows[twin.training]]
-        image = images[columns[twin.benchmark]]
-        leaks.append(Leak(image, store.folder.name, frame, float(store.times[frame]), twin.bits))
+    for twin in find_twins(known, wanted):
+        album, frame = places[rows[twin.training]]
+        leaks.append(Leak(images[columns[twin.benchmark]], album.name, frame, album.place(frame), twin.bits))
     if cache is not None:
-        _forget(cache, {_kept(store, cache) for store in stores})
+        _forget(cache, {_kept(album, cache) for album in albums})
     return LeakReport(len(places), len(images), len(images) - len(wanted), tuple(leaks))
-
-
-def frame_stores(data: Path) -> list[FrameStore]:
-    """The frame stores of a workspace's ``data`` folder, those of skipped videos aside."""
-    folders = sorted(path.parent for path in (data / "frames").glob("*/frames.json"))
-    return [FrameStore.open(folder) for folder in folders]
 
 
 def image_files(folder: Path) -> list[Path]:
@@ -111,24 +104,22 @@ def cache_folder(data: Path) -> Path:
     return data / ".work" / "hashes"
 
 
-def _store_hashes(store: FrameStore, cache: Path | None, progress: Progress) -> list[Hashes | None]:
-    """The hash of every frame of a store, from the cache where it is there."""
-    path = _kept(store, cache) if cache is not None else None
-    found = _read(path, len(store)) if path is not None else None
+def _album_hashes(album: Album, cache: Path | None, progress: Progress) -> list[Hashes | None]:
+    """The hash of every picture of an album, from the cache where it is there."""
+    path = _kept(album, cache) if cache is not None else None
+    found = _read(path, album.count) if path is not None else None
     if found is not None:
-        progress.advance(len(store))
+        progress.advance(album.count)
         return found
-    found = list(_hashes([(store, i) for i in range(len(store))], _hash_frame, progress))
+    found = list(_hashes(range(album.count), lambda i: perceptual_hash(album.read(i)), progress))
     if path is not None:
         _write(path, found)
     return found
 
 
-def _kept(store: FrameStore, cache: Path) -> Path | None:
-    """The file of a store's hashes; None where no ledger says what is in the store."""
-    record = store.folder / RECORD
-    content = read_json(record).get("content") if record.is_file() else None
-    return cache / f"{digest_of([HASHING, content])[:32]}.npz" if content else None
+def _kept(album: Album, cache: Path) -> Path | None:
+    """The file of an album's hashes; None where nothing says what is in it."""
+    return cache / f"{digest_of([HASHING, album.content])[:32]}.npz" if album.content else None
 
 
 def _read(path: Path, frames: int) -> list[Hashes | None] | None:
@@ -164,11 +155,6 @@ def _hashes(
             for found in pool.map(function, batch):
                 yield found
                 progress.advance(1)
-
-
-def _hash_frame(place: tuple[FrameStore, int]) -> Hashes | None:
-    store, index = place
-    return perceptual_hash(store.image(index))
 
 
 def _hash_file(path: Path) -> Hashes | None:

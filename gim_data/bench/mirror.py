@@ -85,12 +85,16 @@ def make_mirror(
         Set -> its pairs as read back.
 
     Raises:
-        GimError: a set that ZEB does not have, or one in ``out`` that was made by other rules.
+        GimError: a set that ZEB does not have, posed images for one that is not made, one in ``out`` that was made by
+            other rules, or one whose views share too little for a pair.
         BadInput: posed data that is not what it should be, or whose overlaps nobody knows.
     """
     strange = sorted({*folders, *posed} - set(MIRROR))
     if strange:
         raise GimError(f"ZEB has no data set {', '.join(strange)}", f"it has {', '.join(MIRROR)}")
+    idle = sorted(posed.keys() - set(folders))
+    if idle:
+        raise GimError(f"posed images are given for {', '.join(idle)}, which is not made", f"add --set {idle[0]}")
     record_file = out / RECORD_FILE
     record = read_json(record_file) if record_file.is_file() else {}
     progress.start("data sets", len(folders))
@@ -144,6 +148,11 @@ def _rendered(row: ZebSet, rules: MirrorRules, work: Path) -> list[TwoViewPair]:
         source = PairSource(f"world{n:03d}", SYNTHETIC, str(spec))
         count = -(-(rules.pairs - len(pairs)) // (rules.scenes - n))
         pairs += render_pairs(source, work / "rendered", rng, images=rules.views, count=count)
+    if not pairs:
+        raise GimError(
+            f"{row.folder}: no two of {rules.views} views of its worlds see enough of the same things",
+            "raise --views, or --scenes",
+        )
     return pairs
 
 

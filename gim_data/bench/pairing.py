@@ -11,15 +11,17 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from gim_data.bench.checks import image_size
+from gim_data.bench.checks import check_decodable, image_size
 from gim_data.bench.depth import TOLERANCE, depth_view
 from gim_data.bench.overlap import frustum_overlap, rotation_degrees, scene_depths
-from gim_data.bench.posed import DEPTH_FOLDER, Camera, make_pair, read_cameras, read_posed
+from gim_data.bench.posed import DEPTH_FOLDER, Camera, image_names, make_pair, read_cameras, read_posed
 from gim_data.errors import BadInput
 from gim_data.synthetic.correspondence import overlap
 from gim_data.types import TwoViewPair
 
 T = TypeVar("T")
+DEPTH, FRUSTA, GIVEN = "depth", "frusta", "given"
+"""Where an overlap comes from: depth maps, view frusta at the scene's depths, or the pair list."""
 _PROBES = 6  # listed pairs from which a scene's depth is estimated
 
 
@@ -45,6 +47,14 @@ class PairRules:
     parallax: float = 0.05
 
 
+@dataclass(frozen=True)
+class Drawn:
+    """Pairs of one sequence, and where their overlaps come from: ``DEPTH``, ``FRUSTA`` or ``GIVEN``."""
+
+    pairs: list[TwoViewPair]
+    overlaps: str
+
+
 def draw_evenly(values: NDArray[np.float64], count: int, bins: int, rng: np.random.Generator) -> NDArray[np.int64]:
     """Draw up to ``count`` indices so that the bins of ``values`` in [0, 1] are filled as equally as they allow.
 
@@ -63,24 +73,52 @@ def draw_evenly(values: NDArray[np.float64], count: int, bins: int, rng: np.rand
     return np.sort(ranked[:count])
 
 
+def draw_by(by: str, folder: Path, rules: PairRules, rng: np.random.Generator) -> Drawn:
+    """Benchmark pairs of a posed folder, evenly over overlaps.
+
+    Args:
+        by: ``depth``, ``listed``, or ``bins``: by view frusta, and as listed where there are no cameras; ``auto`` is
+            depth where that gives pairs, and bins elsewhere.
+        folder: see ``gim_data.bench.posed``.
+        rules: which and how many.
+        rng: of the choice.
+
+    Raises:
+        BadInput: the folder's files are not what they should be, or there is no depth where it is asked for.
+    """
+    if by == "depth" or (by == "auto" and any(camera.depth for camera in read_cameras(folder))):
+        measured = draw_measured(folder, rules, rng)
+        if measured or by == "depth":
+            return Drawn(measured, DEPTH)
+    listed = read_posed(folder)
+    found = None if by == "listed" else _frustum_pairs(folder, listed, rules)
+    if found is None:
+        return Drawn(draw_listed(listed, rules, rng), GIVEN)
+    return Drawn(draw_listed(found, rules, rng), FRUSTA)
+
+
 def draw_pairs(folder: Path, rules: PairRules, rng: np.random.Generator) -> list[TwoViewPair]:
     """Benchmark pairs of a posed folder, over all overlaps, from its cameras; from its list where it has no cameras.
 
     Raises:
         BadInput: the folder's files are not what they should be.
     """
-    listed = read_posed(folder)
-    cameras = _spread(read_cameras(folder), rules.images)
+    return draw_by("bins", folder, rules, rng).pairs
+
+
+def _frustum_pairs(folder: Path, listed: Sequence[TwoViewPair], rules: PairRules) -> list[TwoViewPair] | None:
+    """Every two cameras within the rules, by view frusta; None without cameras, or where no depth can be estimated."""
+    cameras = _usable(folder, read_cameras(folder), rules)
     depths = scene_depths(_spread([p for p in listed if rotation_degrees(p.T_0to1) < 30], _PROBES)) if cameras else []
     if not depths:
-        return draw_listed(listed, rules, rng)
+        return None
     sizes = [image_size(camera.image) for camera in cameras]
 
     def measure(i: int, j: int) -> float:
         T_0to1 = cameras[j].T_w2c @ np.linalg.inv(cameras[i].T_w2c)
         return frustum_overlap(cameras[i].K, cameras[j].K, (sizes[i], sizes[j]), T_0to1, depths)
 
-    return draw_listed(_candidates(folder.name, cameras, measure, depths[len(depths) // 2], rules), rules, rng)
+    return _candidates(folder, cameras, measure, depths[len(depths) // 2], rules)
 
 
 def draw_measured(folder: Path, rules: PairRules, rng: np.random.Generator) -> list[TwoViewPair]:
@@ -89,7 +127,7 @@ def draw_measured(folder: Path, rules: PairRules, rng: np.random.Generator) -> l
     Raises:
         BadInput: no image has one, or the folder's files are not what they should be.
     """
-    cameras = _spread([camera for camera in read_cameras(folder) if camera.depth], rules.images)
+    cameras = _usable(folder, [camera for camera in read_cameras(folder) if camera.depth], rules)
     if not cameras:
         raise BadInput(
             f"{folder}: no image has a camera and a depth map",
@@ -102,7 +140,7 @@ def draw_measured(folder: Path, rules: PairRules, rng: np.random.Generator) -> l
     def measure(i: int, j: int) -> float:
         return overlap(views[i], views[j], tolerance=TOLERANCE)
 
-    return draw_listed(_candidates(folder.name, cameras, measure, median, rules), rules, rng)
+    return draw_listed(_candidates(folder, cameras, measure, median, rules), rules, rng)
 
 
 def draw_listed(pairs: Sequence[TwoViewPair], rules: PairRules, rng: np.random.Generator) -> list[TwoViewPair]:
@@ -112,9 +150,10 @@ def draw_listed(pairs: Sequence[TwoViewPair], rules: PairRules, rng: np.random.G
 
 
 def _candidates(
-    scene: str, cameras: Sequence[Camera], measure: Callable[[int, int], float], depth: float, rules: PairRules
+    folder: Path, cameras: Sequence[Camera], measure: Callable[[int, int], float], depth: float, rules: PairRules
 ) -> list[TwoViewPair]:
     """Every two cameras within the rules; ``measure`` gives the overlap of two, ``depth`` is the scene's median."""
+    names = image_names(folder, [camera.image for camera in cameras])
     pairs = []
     for (i, first), (j, second) in combinations(enumerate(cameras), 2):
         T = second.T_w2c @ np.linalg.inv(first.T_w2c)
@@ -122,8 +161,15 @@ def _candidates(
         if far_enough and rotation_degrees(T) <= rules.rotation:
             share = measure(i, j)
             if rules.overlap[0] <= share <= rules.overlap[1]:
-                pairs.append(make_pair(scene, first, second, share))
+                pairs.append(make_pair(folder.name, first, second, share, names))
     return pairs
+
+
+def _usable(folder: Path, cameras: Sequence[Camera], rules: PairRules) -> list[Camera]:
+    """As many as the rules take, spread evenly, of images that decode."""
+    chosen = _spread(cameras, rules.images)
+    check_decodable({camera.image: f"{folder}, camera of {camera.image.name}" for camera in chosen})
+    return chosen
 
 
 def _spread(items: Sequence[T], count: int) -> list[T]:

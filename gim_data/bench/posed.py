@@ -4,18 +4,30 @@
 relative to ``images/``, the scene is the folder's name where none is given. ``frames.json`` (one K for all, ``T_w2c``
 per frame) or ``cameras.json`` (K and ``T_w2c`` per image) allow pairs that nobody listed, and ``depth_mm/`` (16-bit
 PNGs in millimetres, named as the images) allows to measure their overlaps.
+
+A pair is named ``scene#name0#name1``, by its images' names without folder and suffix; where two images of a scene share
+one, by both their folders too (``s1_a`` for ``s1/a.png``).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gim_data.bench.checks import check_intrinsics, check_name, check_pose, check_principal, image_size
+from gim_data.bench.checks import (
+    check_decodable,
+    check_intrinsics,
+    check_no_skew,
+    check_pose,
+    check_principal,
+    check_scene,
+    image_size,
+)
 from gim_data.bench.listing import PAIRS_FILE, Entry, array_field, image_field, read_listing, read_object
 from gim_data.errors import BadInput
 from gim_data.types import TwoViewPair
@@ -59,17 +71,21 @@ def read_posed(folder: Path) -> list[TwoViewPair]:
     """Read and check the listed pairs of a posed folder; an overlap that is not given comes back as NaN.
 
     Raises:
-        BadInput: not JSON, a missing or impossible field, an image that is missing, or a pair listed twice. The error
-            names file, line, pair and field.
+        BadInput: not JSON, a missing or impossible field, an image that is missing or does not decode, or a pair listed
+            twice. The error names file, line, pair and field.
     """
     path = folder / PAIRS_FILE
     entries = read_listing(path)
-    pairs = [_pair(folder, entry, where) for where, entry in entries]
+    pairs = _named(folder, [_pair(folder, entry, where) for where, entry in entries])
     seen: set[str] = set()
+    images: dict[Path, str] = {}
     for (where, _), pair in zip(entries, pairs, strict=True):
         if pair.identifier in seen:
             raise BadInput(f"{where}, image0: {pair.identifier} is listed twice", "remove one of the two")
         seen.add(pair.identifier)
+        images.setdefault(pair.image0, f"{where}, image0")
+        images.setdefault(pair.image1, f"{where}, image1")
+    check_decodable(images)
     return pairs
 
 
@@ -92,14 +108,46 @@ def read_cameras(folder: Path) -> list[Camera]:
     return []
 
 
-def make_pair(scene: str, first: Camera, second: Camera, overlap: float) -> TwoViewPair:
-    """The posed pair of two cameras of one world."""
-    identifier = f"{scene}#{first.image.stem}#{second.image.stem}"
+def image_names(folder: Path, images: Iterable[Path]) -> dict[Path, str]:
+    """What the images of one scene, below ``folder/images``, are called in the names of pairs.
+
+    Raises:
+        BadInput: two are called the same, with their folders as well.
+    """
+    by_stem: defaultdict[str, set[Path]] = defaultdict(set)
+    for image in images:
+        by_stem[image.stem].add(image)
+    names = {image: stem for stem, found in by_stem.items() for image in found if len(found) == 1}
+    taken = {name: image for image, name in names.items()}
+    for image in sorted(image for found in by_stem.values() if len(found) > 1 for image in found):
+        names[image] = "_".join(image.relative_to(folder / "images").with_suffix("").parts)
+        if taken.setdefault(names[image], image) != image:
+            raise BadInput(f"{image} and {taken[names[image]]} are both called {names[image]}", "rename one of them")
+    return names
+
+
+def make_pair(scene: str, first: Camera, second: Camera, overlap: float, names: Mapping[Path, str]) -> TwoViewPair:
+    """The posed pair of two cameras of one world; ``names`` as ``image_names`` gives them."""
+    identifier = f"{scene}#{names[first.image]}#{names[second.image]}"
     T_0to1 = second.T_w2c @ np.linalg.inv(first.T_w2c)
     return TwoViewPair(identifier, first.image, second.image, first.K, second.K, T_0to1, overlap)
 
 
-def _pair(folder: Path, entry: Entry, where: str) -> TwoViewPair:
+def _named(folder: Path, pairs: Iterable[tuple[str, TwoViewPair]]) -> list[TwoViewPair]:
+    """Pairs with their identifiers, from (scene, pair)."""
+    listed = list(pairs)
+    images: defaultdict[str, set[Path]] = defaultdict(set)
+    for scene, pair in listed:
+        images[scene] |= {pair.image0, pair.image1}
+    names = {scene: image_names(folder, found) for scene, found in images.items()}
+    return [
+        replace(pair, identifier=f"{scene}#{names[scene][pair.image0]}#{names[scene][pair.image1]}")
+        for scene, pair in listed
+    ]
+
+
+def _pair(folder: Path, entry: Entry, where: str) -> tuple[str, TwoViewPair]:
+    """Scene and pair, the latter without its name, which depends on the others."""
     first, second = (_view(folder, entry, i, where) for i in (0, 1))
     overlap = entry.get("overlap")
     if overlap is not None and not (isinstance(overlap, int | float) and 0 <= overlap <= 1):
@@ -107,8 +155,8 @@ def _pair(folder: Path, entry: Entry, where: str) -> TwoViewPair:
     scene = entry.get("scene", folder.name)
     if not isinstance(scene, str):
         raise BadInput(f"{where}, scene: {scene!r} is not a text", "leave it out, or name the scene")
-    return TwoViewPair(
-        f"{check_name(scene, f'{where}, scene')}#{first[0].stem}#{second[0].stem}",
+    return check_scene(scene, f"{where}, scene"), TwoViewPair(
+        "",
         first[0],
         second[0],
         first[1],
@@ -123,7 +171,7 @@ def _view(folder: Path, entry: Entry, index: int, where: str) -> tuple[Path, NDA
     image = image_field(folder, entry, f"image{index}", where, _REMEDY)
     size = image_size(image, f"{where}, image{index}")
     K = check_intrinsics(array_field(entry, f"K{index}", (3, 3), where, _REMEDY), f"{where}, K{index}")
-    check_principal(K, size, f"{where}, K{index}")
+    check_principal(check_no_skew(K, f"{where}, K{index}"), size, f"{where}, K{index}")
     return image, K
 
 
@@ -138,7 +186,7 @@ def _camera(folder: Path, row: Entry, path: Path) -> Camera:
     where = f"{path}, image {row.get('image')}"
     image = image_field(folder, row, "image", where, _REMEDY)
     K = check_intrinsics(array_field(row, "K", (3, 3), where, _REMEDY), f"{where}, K")
-    check_principal(K, image_size(image, f"{where}, image"), f"{where}, K")
+    check_principal(check_no_skew(K, f"{where}, K"), image_size(image, f"{where}, image"), f"{where}, K")
     T_w2c = check_pose(array_field(row, "T_w2c", (4, 4), where, _REMEDY), f"{where}, T_w2c")
     depth = (folder / DEPTH_FOLDER / image.relative_to(folder / "images")).with_suffix(".png")
     return Camera(image, K, T_w2c, depth if depth.is_file() else None)

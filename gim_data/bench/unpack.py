@@ -41,7 +41,7 @@ def unpack(archives: Sequence[Path], out: Path, progress: Progress) -> Unpacked:
 
     Raises:
         BadInput: no zip archive, or a damaged one; a member that is absolute, leaves the folder, is a link or special
-            file, is encrypted, or appears twice; a file that is there with other bytes.
+            file, is encrypted, appears twice, or is the folder of another; a file that is there with other bytes.
         GimError: the disk is too small.
     """
     plans = [(archive, _members(archive)) for archive in archives]
@@ -92,7 +92,7 @@ def _members(archive: Path) -> list[zipfile.ZipInfo]:
 
 
 def _refuse_collisions(plans: Sequence[tuple[Path, list[zipfile.ZipInfo]]]) -> None:
-    """No two members may become one file, not even where the file system knows no case."""
+    """No two members may become one file, not even where the file system knows no case; and no file a folder."""
     seen: dict[str, str] = {}
     for archive, members in plans:
         for member in members:
@@ -100,6 +100,11 @@ def _refuse_collisions(plans: Sequence[tuple[Path, list[zipfile.ZipInfo]]]) -> N
             if key in seen:
                 raise BadInput(f"{archive}: member {member.filename!r} is already in {seen[key]}", _REFUSED)
             seen[key] = str(archive)
+    for archive, members in plans:
+        for member in members:
+            for parent in PurePosixPath(member.filename).parents:
+                if (key := parent.as_posix().casefold()) in seen:
+                    raise BadInput(f"{archive}: {member.filename!r} lies in what is a file in {seen[key]}", _REFUSED)
 
 
 def _target(out: Path, member: zipfile.ZipInfo, archive: Path) -> Path:
@@ -109,6 +114,9 @@ def _target(out: Path, member: zipfile.ZipInfo, archive: Path) -> Path:
         raise BadInput(
             f"{archive}: member {member.filename!r} would go to {target.parent.resolve()}", "remove the link"
         )
+    above = next(parent for parent in target.parents if parent.exists())
+    if not above.is_dir():
+        raise BadInput(f"{above} is a file, but a folder in {archive}", "move it away, or unpack into another folder")
     return target
 
 

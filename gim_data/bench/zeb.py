@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from gim_data.bench.checks import (
+    check_decodable,
     check_intrinsics,
     check_name,
     check_pose,
@@ -64,7 +65,29 @@ def is_zeb(folder: Path) -> bool:
 
 
 def read_zeb(folder: Path) -> list[TwoViewPair]:
+    """Read and check every pair of one data set, and that every image decodes.
+
+    Raises:
+        BadInput: as ``list_zeb``, or an image is cut short or damaged. The error names file, line and field.
+    """
+    pairs = list_zeb(folder)
+    check_decodable(named_images(zip(sorted(folder.glob("*.txt")), pairs, strict=True)))
+    return pairs
+
+
+def named_images(pairs: Iterable[tuple[Path, TwoViewPair]]) -> dict[Path, str]:
+    """Every image of (pair file, pair) once, with the first file, line and field that name it."""
+    found: dict[Path, str] = {}
+    for path, pair in pairs:
+        for image, field in zip((pair.image0, pair.image1), _NAMES, strict=False):
+            found.setdefault(image, f"{path}, line 1, {field}")
+    return found
+
+
+def list_zeb(folder: Path) -> list[TwoViewPair]:
     """Read and check every pair of one data set; an overlap below 0 means unknown and comes back as NaN.
+
+    Of images only the headers are read.
 
     Raises:
         BadInput: no pair, or a pair file with a missing, non-numeric or impossible field, an image that is missing, a

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from PIL import Image as Pillow
-from PIL import UnidentifiedImageError
-
+from gim_data.bench.checks import image_damage, image_size
 from gim_data.bench.frozen import FrozenPairs, bare_identifier
 from gim_data.bench.names import ZEB, ZebSet
-from gim_data.bench.zeb import read_pair
+from gim_data.bench.zeb import named_images, read_pair
 from gim_data.errors import BadInput
 from gim_data.stage import Progress
 from gim_data.types import TwoViewPair
 
 SOURCE = "https://github.com/xuelunshen/gim links the archives, under 'ZEB'; unpack them with 'gim zeb unpack'"
+_OFF = 0.1  # of a side: KITTI's drives and ETH3D's cameras differ by less
 _TOLERANCE = 1e-4  # of an overlap: the frozen list is rounded, and so may the pair files be
 
 
@@ -35,6 +34,8 @@ class SetFindings:
         extra: identifiers of pair files that the list does not have.
         overlaps: identifiers whose overlap is not the list's.
         problems: what is wrong with files, one text each.
+        sizes: what is unusual about the images' sizes, or "": worth a look, but no fault, since the published sizes are
+            rounded.
     """
 
     name: str
@@ -46,6 +47,7 @@ class SetFindings:
     extra: tuple[str, ...]
     overlaps: tuple[str, ...]
     problems: tuple[str, ...]
+    sizes: str = ""
 
     @property
     def sound(self) -> bool:
@@ -69,6 +71,7 @@ def check_zeb(root: Path, frozen: FrozenPairs, progress: Progress) -> list[SetFi
 def check_set(folder: Path, row: ZebSet, frozen: Mapping[str, float], progress: Progress) -> SetFindings:
     """Check one data set; a wrong file is a finding, not an end."""
     pairs: dict[str, TwoViewPair] = {}
+    named: dict[Path, str] = {}
     problems: list[str] = []
     for path in sorted(folder.glob("*.txt")):
         try:
@@ -76,36 +79,42 @@ def check_set(folder: Path, row: ZebSet, frozen: Mapping[str, float], progress: 
         except BadInput as error:
             problems.append(error.problem)
         else:
+            for image, where in named_images([(path, pair)]).items():
+                named.setdefault(image, where)
             if pairs.setdefault(bare_identifier(pair.identifier), pair) is not pair:
                 problems.append(f"{path}, line 1, name0: {pair.identifier} appears twice")
         progress.advance(1, row.dump)
-    images = sorted({image for pair in pairs.values() for image in (pair.image0, pair.image1)})
     return SetFindings(
         row.dump,
         folder,
         len(frozen),
         len(pairs),
-        len(images),
+        len(named),
         tuple(sorted(frozen.keys() - pairs.keys())),
         tuple(sorted(pairs.keys() - frozen.keys())),
         tuple(sorted(i for i in frozen.keys() & pairs.keys() if not _agree(pairs[i].overlap, frozen[i]))),
-        (*problems, *damaged(images)),
+        (*problems, *damaged(named)),
+        unusual_sizes(named, row),
     )
 
 
-def damaged(images: list[Path]) -> list[str]:
-    """The images whose bytes are not what was written, by the check sums inside them, as texts."""
+def unusual_sizes(images: Iterable[Path], row: ZebSet) -> str:
+    """How many images have sides that are a tenth off the data set's usual ones, and one of them; or ""."""
+    sizes = {path: image_size(path) for path in images}
+    strange = [
+        path for path, size in sizes.items() if any(abs(a / b - 1) > _OFF for a, b in zip(size, row.size, strict=True))
+    ]
+    if not strange:
+        return ""
+    (width, height), usual = sizes[strange[0]], "x".join(map(str, row.size))
+    return f"{len(strange)} of {len(sizes)} images are not about {usual}: {strange[0].name} is {width}x{height}"
+
+
+def damaged(images: Mapping[Path, str]) -> list[str]:
+    """The images whose bytes are not what was written, as texts, each with what names it (file, line and field)."""
     with ThreadPoolExecutor() as pool:
-        return [text for text in pool.map(_damage, images) if text]
-
-
-def _damage(path: Path) -> str:
-    try:
-        with Pillow.open(path) as image:
-            image.verify()
-    except (OSError, SyntaxError, UnidentifiedImageError, Pillow.DecompressionBombError) as error:
-        return f"image {path} is damaged: {error}"
-    return ""
+        found = zip(images.items(), pool.map(image_damage, images), strict=True)
+        return [f"{where}: image {path} does not decode: {damage}" for (path, where), damage in found if damage]
 
 
 def _agree(found: float, listed: float) -> bool:

@@ -5,13 +5,24 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
+
 from gim_data.errors import GimError
-from gim_data.posed.megadepth import megadepth
-from gim_data.posed.scannet import scannet
-from gim_data.posed.scene import PosedScene
+from gim_data.posed.megadepth import MegaDepthScene, megadepth
+from gim_data.posed.scannet import ScanNetScene, scannet
 
 
-def open_posed(root: Path) -> Mapping[str, PosedScene]:
+def posed_images(root: Path) -> list[Path]:
+    """Every image file that the pairs of a MegaDepth or ScanNet folder name, in order; some may be missing.
+
+    Raises:
+        GimError: it is neither.
+    """
+    scenes = open_posed(root).values()
+    return sorted({scene.image_path(int(i)) for scene in scenes for i in np.unique(scene.pairs[["frame0", "frame1"]])})
+
+
+def open_posed(root: Path) -> Mapping[str, MegaDepthScene] | Mapping[str, ScanNetScene]:
     """The scenes of a MegaDepth or ScanNet folder.
 
     Raises:

@@ -44,7 +44,7 @@ class MegaDepthScene:
 
     def image(self, i: int) -> Image:
         """RGB, of the size of the depth map."""
-        image, depth = read_picture(self._image_path(i)), self.depth(i)
+        image, depth = read_picture(self.image_path(i)), self.depth(i)
         if image.shape[:2] != depth.shape:
             image = np.asarray(cv2.resize(image, depth.shape[::-1], interpolation=cv2.INTER_AREA), np.uint8)
         return image
@@ -76,7 +76,7 @@ class MegaDepthScene:
         result: Matrix = poses[1] @ np.linalg.inv(poses[0])
         return result
 
-    def _image_path(self, i: int) -> Path:
+    def image_path(self, i: int) -> Path:
         """The path of the index, or where MegaDepth's own archives have the same image."""
         named = str(self._info["image_paths"][i])
         path = below(self.root, named)

@@ -51,10 +51,14 @@ class ScanNetScene:
     def image(self, i: int) -> Image:
         """RGB, of the size of the depth map."""
         height, width = self.depth(i).shape
-        image = read_picture(self.folder / "color" / f"{i}.jpg")
+        image = read_picture(self.image_path(i))
         if image.shape[:2] == (height, width):
             return image
         return np.asarray(cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
+
+    def image_path(self, i: int) -> Path:
+        """The file of image ``i``."""
+        return self.folder / "color" / f"{i}.jpg"
 
     def depth(self, i: int) -> Floats:
         """Depth in metres, 0 where unknown.

@@ -12,10 +12,9 @@ import cv2
 import numpy as np
 
 from gim_data.bench.checks import load_image
-from gim_data.bench.pairing import PairRules, draw_listed, draw_measured, draw_pairs
-from gim_data.bench.posed import read_posed
+from gim_data.bench.pairing import DEPTH, GIVEN, Drawn, PairRules, draw_by, draw_listed
 from gim_data.bench.sources import PairSource, fingerprint, resolve
-from gim_data.bench.zeb import place, read_zeb, write_zeb
+from gim_data.bench.zeb import list_zeb, place, read_zeb, write_zeb
 from gim_data.errors import BadInput
 from gim_data.files import digest_of, write_json
 from gim_data.stage import Job, Params, Summary
@@ -55,7 +54,8 @@ def make_bench(job: Job) -> Summary:
             rows[source.name] = made
         job.progress.advance(1, source.name)
     if not rows:
-        raise BadInput(f"no sequence of the benchmark is usable: {refused}", "correct the sources in 'evaluate.pairs'")
+        reasons = "; ".join(f"{name}: {reason}" for name, reason in refused.items())
+        raise BadInput(f"no sequence of the benchmark is usable: {reasons}", "correct the sources in 'evaluate.pairs'")
     write_json(job.out / MANIFEST, {"sequences": rows, "refused": refused, "pairing": config.pairing})
     _write_examples(job.out, sorted(rows))
     total = sum(row["pairs"] for row in rows.values())
@@ -64,12 +64,12 @@ def make_bench(job: Job) -> Summary:
 
 
 def read_bench(folder: Path) -> dict[str, list[TwoViewPair]]:
-    """Every sequence of a made benchmark, or of any folder of ZEB-layout folders, with its checked pairs.
+    """Every sequence of a made benchmark with its checked pairs; its images were judged when it was made.
 
     Raises:
-        BadInput: as ``read_zeb``.
+        BadInput: as ``list_zeb``.
     """
-    return {path.name: read_zeb(path) for path in sorted(folder.iterdir()) if path.is_dir()}
+    return {path.name: list_zeb(path) for path in sorted(folder.iterdir()) if path.is_dir()}
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,8 @@ def make_sequence(task: SequenceTask) -> dict[str, Any] | BadInput:
 
 def _make_sequence(source: PairSource, config: EvaluateConfig, out: Path, scratch: Path) -> dict[str, Any]:
     rng = np.random.default_rng([config.seed, int(digest_of(source.name)[:8], 16)])
-    pairs = _draw(source, config, rng, scratch)
+    drawn = _draw(source, config, rng, scratch)
+    pairs = drawn.pairs
     if not pairs:
         raise BadInput(
             f"{source.place}: no two images fit the pairing rules",
@@ -105,12 +106,12 @@ def _make_sequence(source: PairSource, config: EvaluateConfig, out: Path, scratc
         "kind": source.kind,
         "pairs": len(pairs),
         "images": len({image for pair in pairs for image in (pair.image0, pair.image1)}),
-        "overlap": _overlap_kind(source, config, overlaps),
+        "overlap": "unknown" if np.isnan(overlaps).all() else drawn.overlaps,
         "overlap_histogram": np.histogram(overlaps[np.isfinite(overlaps)], bins=10, range=(0, 1))[0].tolist(),
     }
 
 
-def _draw(source: PairSource, config: EvaluateConfig, rng: np.random.Generator, scratch: Path) -> list[TwoViewPair]:
+def _draw(source: PairSource, config: EvaluateConfig, rng: np.random.Generator, scratch: Path) -> Drawn:
     rules = PairRules(
         config.max_pairs_per_sequence,
         config.max_images_per_sequence,
@@ -121,29 +122,17 @@ def _draw(source: PairSource, config: EvaluateConfig, rng: np.random.Generator, 
     if source.kind == "synthetic":
         from gim_data.bench.rendered import render_pairs
 
-        return render_pairs(source, scratch, rng, images=rules.images, count=rules.count)
+        return Drawn(render_pairs(source, scratch, rng, images=rules.images, count=rules.count), DEPTH)
     if source.kind == "zeb":
-        return draw_listed(read_zeb(Path(source.place)), rules, rng)
-    folder = Path(source.place)
-    if config.pairing == "listed":
-        return draw_listed(read_posed(folder), rules, rng)
-    return draw_measured(folder, rules, rng) if config.pairing == "depth" else draw_pairs(folder, rules, rng)
-
-
-def _overlap_kind(source: PairSource, config: EvaluateConfig, overlaps: np.ndarray) -> str:
-    """How the overlap in the pair files was found: ``given``, from ``depth``, from view ``frusta``, or ``unknown``."""
-    if np.isnan(overlaps).all():
-        return "unknown"
-    if source.kind == "synthetic" or (source.kind == "posed" and config.pairing == "depth"):
-        return "depth"
-    return "frusta" if source.kind == "posed" and config.pairing == "bins" else "given"
+        return Drawn(draw_listed(read_zeb(Path(source.place)), rules, rng), GIVEN)
+    return draw_by(config.pairing, Path(source.place), rules, rng)
 
 
 def _write_examples(folder: Path, names: Sequence[str]) -> None:
     """One pair per sequence, side by side, as a picture for people."""
     rows = []
     for name in names:
-        pair = read_zeb(folder / name)[0]
+        pair = list_zeb(folder / name)[0]
         row = np.hstack([_tile(load_image(path)) for path in (pair.image0, pair.image1)])
         cv2.putText(row, name, (6, 16), cv2.FONT_HERSHEY_SIMPLEX, 0.45, (255, 255, 0), 1, cv2.LINE_AA)
         rows.append(row)

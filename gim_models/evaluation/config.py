@@ -28,14 +28,20 @@ class EvaluateConfig(Section):
     exclude: tuple[str, ...] = Field(
         ("sevenscenes_redkitchen",), description="names (glob patterns) of sequences below 'pairs' that are left out"
     )
-    pairing: Literal["bins", "depth", "listed"] = Field(
-        "bins",
+    pairing: Literal["auto", "bins", "depth", "listed"] = Field(
+        "auto",
         description="bins: pair any images of a sequence with cameras, all overlaps equally; depth: the same among "
-        "images with a depth map, which gives the overlap; listed: pairs.json only",
+        "images with a depth map, which gives the overlap; auto: depth where it gives pairs, bins elsewhere; listed: "
+        "pairs.json only",
     )
     max_pairs_per_sequence: int = Field(24, ge=1, description="most pairs of one sequence, drawn evenly over overlaps")
     max_images_per_sequence: int = Field(24, ge=2, description="most images of one sequence unless pairs are listed")
-    min_overlap: float = Field(0.1, ge=0, le=1, description="least overlap of a pair unless pairs are listed")
+    min_overlap: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="least overlap of a pair unless pairs are listed; 0 as ZEB was released (GIM.md 4.2)",
+    )
     max_overlap: float = Field(
         1.0,
         ge=0,
@@ -49,8 +55,8 @@ class EvaluateConfig(Section):
     max_side: int = Field(
         1024,
         ge=0,
-        description="images are reduced to this long side for matching (0: never); points stay in pixels of "
-        "the stored image",
+        description="images are reduced to this long side for matching (0: never, but for ZEB's own KITTI to 1240 and "
+        "ETH3D to 1600, as GIM does); points stay in pixels of the stored image",
     )
     protocol: ProtocolName = Field("zeb-paper-v1", description="the protocol of the headline numbers")
     also: tuple[ProtocolName, ...] = Field(("poselib-v1",), description="protocols that are reported beside it")

@@ -6,11 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from gim_data.bench.dumps import find_dumps, read_dump
 from gim_data.errors import GimError
 from gim_models.evaluation.auc import THRESHOLDS, auc
 from gim_models.evaluation.bootstrap import interval, resample
+from gim_models.evaluation.protocol import FAILED
 
 Cell = dict[str, Any]
 
@@ -30,23 +32,37 @@ def score_dumps(folder: Path, *, samples: int = 1000, seed: int = 0) -> dict[str
     Raises:
         GimError: no dump, a dump that cannot be read, or two versions of one method on one data set.
     """
-    scores: dict[str, dict[str, Cell]] = {}
+    return {
+        method: {
+            dataset: score_errors(errors.to_numpy(), samples=samples, rng=np.random.default_rng(seed))
+            for dataset, errors in found.items()
+        }
+        for method, found in dump_errors(folder).items()
+    }
+
+
+def dump_errors(folder: Path) -> dict[str, dict[str, pd.Series]]:
+    """Method -> data set as the dump names it -> (P,) pose errors in degrees by identifier, inf or NaN where it failed.
+
+    Raises:
+        GimError: as ``score_dumps``.
+    """
+    errors: dict[str, dict[str, pd.Series]] = {}
     for dump in find_dumps(folder):
-        cells = scores.setdefault(dump.method, {})
-        if dump.dataset in cells:
+        found = errors.setdefault(dump.method, {})
+        if dump.dataset in found:
             raise GimError(
                 f"{folder}: {dump.method} has two dumps of {dump.dataset}", "keep one version of each method here"
             )
-        table = read_dump(dump.path)
-        errors = np.maximum(table["R_errs"].to_numpy(float), table["t_errs"].to_numpy(float))
-        cells[dump.dataset] = score_errors(errors, samples=samples, rng=np.random.default_rng(seed))
-    return scores
+        table = read_dump(dump.path).set_index("identifiers")
+        found[dump.dataset] = table[["R_errs", "t_errs"]].max(axis=1, skipna=False)
+    return errors
 
 
 def score_errors(errors: np.ndarray, *, samples: int, rng: np.random.Generator) -> Cell:
     """One cell of the table, in percent, from (P,) pose errors in degrees; inf and NaN are failures, scored as 180."""
     failed = ~np.isfinite(errors)
-    values = np.where(failed, 180.0, errors)
+    values = np.where(failed, FAILED, errors)
     spread = resample(values, THRESHOLDS[0], rng, samples=samples)
     return {
         **{f"auc_{t:.0f}deg": 100 * auc(values, t) for t in THRESHOLDS},

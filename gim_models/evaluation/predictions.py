@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from gim_data.bench.frozen import is_released, read_frozen
+from gim_data.bench.names import BY_FOLDER
 from gim_data.errors import GimError
 from gim_data.stage import Job, Summary
 from gim_data.types import Matcher, TwoViewPair
@@ -42,9 +44,22 @@ def match_rest(
     known = len(journal)
     job.progress.advance(known, note)
     rest = pairs[known:]
-    for batch in predict(matcher, rest, max_side=config.max_side, progress=job.progress, note=note):
+    side = long_side(note, pairs, config.max_side)
+    for batch in predict(matcher, rest, max_side=side, progress=job.progress, note=note):
         journal.enter(batch)
     journal.flush()
+
+
+def long_side(sequence: str, pairs: Sequence[TwoViewPair], max_side: int) -> int:
+    """The long side that the images of a sequence are reduced to before they are matched; 0 for as they are.
+
+    ``max_side`` holds for every sequence. Where it is larger, or 0, ZEB's own data sets have the cap under which the
+    published numbers were made (GIM.md 4.4): it never enlarges, and never undoes a smaller ``max_side``.
+    """
+    row = BY_FOLDER.get(sequence)
+    if row is None or not row.side_cap or 0 < max_side <= row.side_cap:
+        return max_side
+    return row.side_cap if is_released(read_frozen(), sequence, [pair.identifier for pair in pairs]) else max_side
 
 
 def open_unit(job: Job, config: EvaluateConfig) -> Matcher:

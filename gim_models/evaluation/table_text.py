@@ -9,11 +9,15 @@ from html import escape
 from gim_models.evaluation.table import MEASURED, PUBLISHED, RESCORED, ScoreTable, TableRow
 
 MARKS = {MEASURED: "", RESCORED: "‡", PUBLISHED: "†"}
-FOOTNOTE = "† as published, not measured here; ‡ published per-pair results, scored here. Bold: the best of its column."
+OTHERS = "§"
+FOOTNOTE = (
+    "† as published, not measured here; ‡ published per-pair results, scored here; § about other pairs than the rest "
+    "of the table, so neither ranked nor compared. Bold: the best of its column."
+)
 _LATEX_MARKS = {MEASURED: "", RESCORED: r"$^\ddagger$", PUBLISHED: r"$^\dagger$"}
 _LATEX = str.maketrans(
     {c: f"\\{c}" for c in "&%$#_{}"} | {"°": r"$^\circ$", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
-     "\\": r"\textbackslash{}", "†": r"$^\dagger$", "‡": r"$^\ddagger$"}
+     "\\": r"\textbackslash{}", "†": r"$^\dagger$", "‡": r"$^\ddagger$", "§": r"$^\S$"}
 )  # fmt: skip
 
 
@@ -66,12 +70,22 @@ def head(table: ScoreTable) -> list[str]:
 def cells(table: ScoreTable, row: TableRow, mark: str) -> list[Cell]:
     """A row as texts; numbers with one decimal, as the paper prints them."""
     values = [*row.cells, row.mean]
-    tops = [_best(values) for values in zip(*([*r.cells, r.mean] for r in table.rows), strict=True)]
+    tops = [_best(values) for values in zip(*map(_compared, table.rows), strict=True)]
+    fair = [value is not None for value in _compared(row)]
     spread = "" if row.interval is None else f"{row.interval[0]:.1f}-{row.interval[1]:.1f}"
     rank = "" if row.rank is None else f"{row.rank:.1f}"
     shown = ["" if value is None else f"{value:.1f}" for value in values]
-    numbers = [Cell(text, bool(text) and text == top) for text, top in zip(shown, tops, strict=True)]
+    numbers = [
+        Cell(text if alike or not text else text + OTHERS, alike and text == top)
+        for text, top, alike in zip(shown, tops, fair, strict=True)
+    ]
     return [Cell(row.name + mark), *numbers, Cell(spread), Cell(rank), Cell(str(row.pairs))]
+
+
+def _compared(row: TableRow) -> list[float | None]:
+    """Cells and mean, without those that are about other pairs."""
+    cells = [None if i in row.others else cell for i, cell in enumerate(row.cells)]
+    return [*cells, None if row.others else row.mean]
 
 
 def _best(values: Sequence[float | None]) -> str:

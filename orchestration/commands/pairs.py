@@ -30,6 +30,7 @@ Seed = Annotated[int, typer.Option(min=0, help="Of the choice.")]
 class By(StrEnum):
     """Where overlaps come from."""
 
+    auto = "auto"
     depth = "depth"
     frusta = "frusta"
     listed = "listed"
@@ -74,7 +75,7 @@ def sample(
     source: Folder,
     target: Target,
     count: Count = 100,
-    by: Annotated[By, typer.Option(help="Where overlaps come from.")] = By.depth,
+    by: Annotated[By, typer.Option(help="Where overlaps come from.")] = By.auto,
     overlap: Overlap = (0.0, 1.0),
     bins: Bins = 10,
     images: Images = 200,
@@ -84,7 +85,8 @@ def sample(
 ) -> None:
     """Draw pairs of a posed sequence evenly over bins of overlap, as ZEB's authors did, and write them as pairs.json.
 
-    Overlap from depth maps (depth_mm/), from view frusta at triangulated depths where there are none, or as listed.
+    Overlap from depth maps (depth_mm/), from view frusta at triangulated depths where there are none, or as listed:
+    'auto' takes the first that there is.
 
     \b
     Example:
@@ -93,7 +95,7 @@ def sample(
     import numpy as np
 
     from gim_data.bench.convert import write_posed
-    from gim_data.bench.pairing import PairRules, draw_listed, draw_measured, draw_pairs
+    from gim_data.bench.pairing import GIVEN, Drawn, PairRules, draw_by, draw_listed
     from gim_data.bench.posed import read_posed
     from gim_data.errors import BadInput, GimError
 
@@ -104,15 +106,17 @@ def sample(
     rules, rng = PairRules(count, images, overlap, bins, rotation, parallax), np.random.default_rng(seed)
     folder = source.resolve()
     if by is By.listed:
-        drawn = draw_listed([p for p in read_posed(folder) if _within(p, overlap)], rules, rng)
+        found = Drawn(draw_listed([p for p in read_posed(folder) if _within(p, overlap)], rules, rng), GIVEN)
     else:
-        drawn = (draw_measured if by is By.depth else draw_pairs)(folder, rules, rng)
+        found = draw_by("bins" if by is By.frusta else by.value, folder, rules, rng)
+    drawn = found.pairs
     if not drawn:
         raise BadInput(f"{source}: no two images fit the rules", "widen --overlap, or lower --parallax")
     write_posed(target, drawn)
     shares = np.array([pair.overlap for pair in drawn])
     counts = np.histogram(shares[np.isfinite(shares)], bins=bins, range=(0, 1))[0].tolist()
-    out.print(f"{target}  {len(drawn)} pairs; by overlap: {' '.join(map(str, counts))}", highlight=False)
+    told = f"by overlap ({found.overlaps}): {' '.join(map(str, counts))}"
+    out.print(f"{target}  {len(drawn)} pairs; {told}", highlight=False)
 
 
 def _within(pair: TwoViewPair, limits: tuple[float, float]) -> bool:

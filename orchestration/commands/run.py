@@ -132,6 +132,9 @@ def _find(typed: str, known: list[str], stage: str) -> str:
 
 
 def _say_total(tally: Tally) -> None:
+    for line in tally.refused:
+        err.print(f"[yellow]refused[/yellow]  {escape(line)}", highlight=False, soft_wrap=True)
     words = [f"{n} {status}" for status, n in sorted(tally.counts.items())]
     words += [f"{len(tally.waiting)} not started"] if tally.waiting else []
+    words += [f"{len(tally.refused)} refused by them"] if tally.refused else []
     (err if tally.failures else out).print(", ".join(words) or "nothing to do", highlight=False)

@@ -11,6 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from orchestration.commands.common import out, root_of
+from orchestration.execution import refusals
 from orchestration.graph import GRAPH
 from orchestration.status import UnitState, workspace_status
 from orchestration.workspace import open_runner
@@ -20,7 +21,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Every unit with its summar
 
 
 def status(context: typer.Context, as_json: AsJson = False) -> None:
-    """Show how far each stage is, and why units were skipped.
+    """Show how far each stage is, why units were skipped, and what others were made without.
 
     \b
     made     from the present inputs and parameters
@@ -41,6 +42,9 @@ def status(context: typer.Context, as_json: AsJson = False) -> None:
     for unit in (u for units in states.values() for u in units):
         if unit.entry is not None and unit.entry.skipped:
             line = f"[yellow]skipped[/yellow] {unit.stage} {escape(unit.unit)}: {escape(unit.entry.skipped)}"
+            out.print(line, highlight=False, soft_wrap=True)
+        for text in refusals(unit.entry) if unit.entry is not None else ():
+            line = f"[yellow]refused[/yellow] {unit.stage} {escape(unit.unit)} left out {escape(text)}"
             out.print(line, highlight=False, soft_wrap=True)
 
 

@@ -93,35 +93,36 @@ def check(folder: Folder, dumps: Dumps = None, listed: List = None, as_json: AsJ
 
 
 def leakage(context: typer.Context, images: Images = None, as_json: AsJson = False) -> None:
-    """Look for benchmark images among the training frames.
+    """Look for benchmark images among the training pictures: videos, worlds and posed data sets.
 
     Perceptual hashes find a frame again after re-encoding, resizing or a change of brightness; they do not find
     another view of the same place. Ends with exit code 1 where an image was found.
 
     \b
     Examples:
-      gim zeb leakage                    the workspace's frames against its benchmark
+      gim zeb leakage                    the workspace's pictures against its benchmark
       gim zeb leakage --images ../zeb    ... against other images
     """  # noqa: D301
-    from gim_data.bench.leaks import bench_images, cache_folder, find_leaks, frame_stores, image_files
+    from gim_data.bench.leaks import bench_images, cache_folder, find_leaks, image_files
     from gim_data.errors import GimError
+    from orchestration.training_pictures import training_albums
 
-    data = root_of(context) / "data"
-    stores = frame_stores(data)
+    root = root_of(context)
+    data = root / "data"
+    albums = training_albums(root)
     wanted = image_files(images) if images else bench_images(data)
-    if not stores or not wanted:
-        raise GimError(f"{data} holds no {'images' if stores else 'frames'} to compare", "gim run frames bench")
+    if not albums or not wanted:
+        raise GimError(f"{data} holds no {'images' if albums else 'frames'} to compare", "gim run frames bench")
     with reporting(err) as progress:
-        report = find_leaks(stores, wanted, progress, cache=cache_folder(data))
+        report = find_leaks(albums, wanted, progress, cache=cache_folder(data))
     if as_json:
         rows = [{**asdict(leak), "image": str(leak.image)} for leak in report.leaks]
         typer.echo(json.dumps({**asdict(report), "leaks": rows}, indent=1, sort_keys=True))
     else:
         for leak in report.leaks:
-            place = f"{leak.video}, frame {leak.frame} at {leak.time:.2f} s"
-            text = f"{leak.image} is {place} ({leak.bits} of 256 bits differ)"
+            text = f"{leak.image} is {leak.place} ({leak.bits} of 256 bits differ)"
             out.print(text, highlight=False, markup=False, soft_wrap=True)
-        told = f"{report.frames} frames, {report.images} images ({report.unseen} too plain to tell)"
+        told = f"{report.pictures} training pictures, {report.images} images ({report.unseen} too plain to tell)"
         out.print(f"{told}: {len(report.leaks)} found", highlight=False)
     if report.leaks:
         raise typer.Exit(1)
@@ -150,8 +151,11 @@ def make(
       gim use --pairs ../mirror                 evaluate on it
     """  # noqa: D301
     from gim_data.bench.mirror import LIST_FILE, MIRROR, MirrorRules, make_mirror
+    from gim_data.errors import GimError
 
     given = dict(_assignment(text) for text in posed or ())
+    if len(given) < len(posed or ()):
+        raise GimError("--posed names one data set twice", "give each its own folder")
     rules = MirrorRules(pairs, views, scenes, long_side, seed)
     with reporting(err) as progress:
         made = make_mirror(target, sets or list(MIRROR), given, rules, progress)
@@ -191,6 +195,8 @@ def _say(found: Sequence[SetFindings], what: str) -> None:
         for kind, items in (("missing", f.missing), ("extra", f.extra), ("overlap differs", f.overlaps)):
             _list(f"{f.name}: {kind}", ("every pair",) if absent and items else items)
         _list(f"{f.name}: wrong", f.problems)
+        if what == RELEASED and f.sizes:
+            _list(f"{f.name}: unusual, not wrong", (f.sizes,))
     if any(f.missing for f in found) and what == RELEASED:
         out.print(f"get what is missing: {SOURCE}", highlight=False, soft_wrap=True)
     total = sum(f.pairs for f in found)

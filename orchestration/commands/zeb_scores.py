@@ -1,4 +1,4 @@
-"""``gim zeb score``, ``table`` and ``compare``: what matchers reached."""
+"""``gim zeb score``, ``table``, ``compare`` and ``dump``: what matchers reached."""
 
 from __future__ import annotations
 
@@ -24,6 +24,8 @@ Target = Annotated[Path | None, typer.Option("--out", help="The file to write; d
 Folder = Annotated[Path | None, typer.Option("--out", help="The folder to write.", file_okay=False)]
 First = Annotated[str, typer.Argument(metavar="A", help="A scored matcher.")]
 Second = Annotated[str, typer.Argument(metavar="B", help="Another one.")]
+Unit = Annotated[str, typer.Argument(metavar="UNIT", help="A scored matcher.")]
+DumpFolder = Annotated[Path, typer.Option("--out", help="The folder to write.", file_okay=False)]
 Worst = Annotated[int, typer.Option(help="How many pairs of each are shown.", min=0)]
 
 
@@ -142,6 +144,24 @@ def compare(
     contest = Contest(names, predictions, data.folder("bench", "all"), f"protocol {chosen}", float(at))
     page = write_page(contest, rows, lost, target or root / "compare" / f"{names[0]}-vs-{names[1]}")
     out.print(page, highlight=False, soft_wrap=True)
+
+
+def dump(context: typer.Context, unit: Unit, target: DumpFolder, protocol: ProtocolName = None) -> None:
+    """Write a matcher's scores as GIM's result dumps, one text file per sequence and one line per pair.
+
+    'gim zeb score --dumps' reads them back to the same AUC. The protocol stands where GIM's files have their version.
+
+    \b
+    Example:
+      gim zeb dump rootsift --out dumps
+    """  # noqa: D301
+    from gim_models.evaluation.dump_write import write_dumps
+
+    root = root_of(context)
+    units = scored(root)
+    name = _key(units, unit)
+    for path in write_dumps(units[name], Ledger(root).folder("bench", "all"), name, protocol, target):
+        out.print(path, highlight=False, markup=False, soft_wrap=True)
 
 
 def scored(root: Path) -> dict[str, Path]:

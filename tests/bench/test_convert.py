@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from gim_data.bench.checks import load_image
 from gim_data.bench.convert import convert, write_posed
 from gim_data.bench.depth import depth_view
-from gim_data.bench.pairing import PairRules, draw_measured
+from gim_data.bench.pairing import DEPTH, GIVEN, PairRules, draw_by, draw_measured
 from gim_data.bench.posed import read_cameras, read_posed
 from gim_data.bench.sources import PairSource, find_sources
 from gim_data.bench.zeb import place, read_zeb, write_zeb
@@ -26,8 +26,8 @@ NAMES = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._-]{0,8}", fullmatch=True).filter(
 
 
 def camera_matrix(rng: np.random.Generator) -> np.ndarray:
-    x, y = rng.uniform(1, WIDTH - 1), rng.uniform(1, HEIGHT - 1)
-    return np.array([[rng.uniform(1, 99), rng.normal(), x], [0, rng.uniform(1, 99), y], [0, 0, 1]])
+    x, y = WIDTH / 2 + rng.uniform(-0.5, 0.5), HEIGHT / 2 + rng.uniform(-0.5, 0.5)
+    return np.array([[rng.uniform(1, 99), 0, x], [0, rng.uniform(1, 99), y], [0, 0, 1]])
 
 
 @st.composite
@@ -151,6 +151,20 @@ def test_depth_gives_the_true_overlap_and_bins_are_filled_evenly(corridor: Path)
     have, got = (np.histogram([p.overlap for p in some], bins=10, range=(0, 1))[0] for some in (everything, pairs))
     assert (len(everything), len(pairs)) == (55, 20)
     assert np.ptp(got[have >= 3]) <= 1
+
+
+def test_auto_is_depth_where_it_gives_pairs_and_what_there_is_elsewhere(corridor: Path):
+    """Here without texture: no triangulated depth, so what is left without depth maps is the list."""
+    drawn = draw_by("auto", corridor, RULES, np.random.default_rng(0))
+    assert drawn.overlaps == DEPTH
+    same(drawn.pairs, draw_measured(corridor, RULES, np.random.default_rng(0)))
+    for i in range(1, 11):
+        (corridor / "depth_mm" / f"{i:02d}.png").unlink()
+    assert draw_by("depth", corridor, RULES, np.random.default_rng(0)).pairs == []  # one image makes no pair
+    assert draw_by("auto", corridor, RULES, np.random.default_rng(0)).overlaps == GIVEN
+    (corridor / "depth_mm" / "00.png").unlink()
+    drawn = draw_by("auto", corridor, RULES, np.random.default_rng(0))
+    assert (drawn.overlaps, [pair.identifier for pair in drawn.pairs]) == (GIVEN, ["corridor#00#01"])
 
 
 def test_what_stands_in_the_way_is_not_overlap(corridor: Path):

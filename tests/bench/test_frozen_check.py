@@ -2,17 +2,18 @@
 
 import shutil
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
-from gim_data.bench.frozen import bare_identifier, frozen_from_dumps, read_frozen, write_frozen
+from gim_data.bench.frozen import bare_identifier, frozen_from_dumps, is_released, read_frozen, write_frozen
 from gim_data.bench.names import BY_FOLDER, ZEB
 from gim_data.bench.posed import read_posed
 from gim_data.bench.zeb import Placed, write_zeb
-from gim_data.bench.zeb_check import SetFindings, check_zeb
+from gim_data.bench.zeb_check import SetFindings, check_zeb, unusual_sizes
 from gim_data.errors import GimError
 from gim_data.stage import Silent
 
@@ -117,13 +118,14 @@ def test_a_flipped_byte_in_an_image_is_found(unpacked: Path, frozen: Mapping[str
     path.write_bytes(data)
     found = look(unpacked, frozen)
     assert len(found.problems) == 1
-    assert "wall_2.png is damaged" in found.problems[0]
+    assert "wall_0_2.txt, line 1, name1: image" in found.problems[0]
+    assert "wall_2.png does not decode" in found.problems[0]
 
 
 def test_a_truncated_image_is_found(unpacked: Path, frozen: Mapping[str, Mapping[str, float]]):
     path = unpacked / "gl3d" / "wall_0.png"
     path.write_bytes(path.read_bytes()[:-100])
-    assert any("wall_0.png is damaged" in problem for problem in look(unpacked, frozen).problems)
+    assert any("wall_0.png does not decode" in problem for problem in look(unpacked, frozen).problems)
 
 
 def test_swapped_sizes_are_found(unpacked: Path, frozen: Mapping[str, Mapping[str, float]]):
@@ -131,3 +133,30 @@ def test_swapped_sizes_are_found(unpacked: Path, frozen: Mapping[str, Mapping[st
     found = look(unpacked, frozen)
     assert len(found.missing) == 3
     assert all("principal point (80, 60) is outside the 70x160 image" in problem for problem in found.problems)
+
+
+def test_swapped_principal_points_are_found(unpacked: Path, frozen: Mapping[str, Mapping[str, float]]):
+    path = unpacked / "gl3d" / "wall_0_1.txt"
+    fields = path.read_text().split()
+    fields[4 + 2], fields[4 + 5] = fields[4 + 5], fields[4 + 2]
+    path.write_text(" ".join(fields))
+    found = look(unpacked, frozen)
+    assert found.missing == ("wall#0#1",)
+    assert "wall_0_1.txt, line 1, K0: principal point (60, 80) is the centre of a 120x160 image" in found.problems[0]
+
+
+def test_unusual_sizes_are_told_and_are_no_fault(unpacked: Path, frozen: Mapping[str, Mapping[str, float]]):
+    found = look(unpacked, frozen)
+    assert found.sound
+    assert found.sizes == "4 of 4 images are not about 1000x1000: wall_0.png is 160x120"
+    row = replace(BY_FOLDER["gl3d"], size=(150, 125))
+    assert unusual_sizes(unpacked.glob("gl3d/*.png"), row) == ""
+
+
+def test_a_part_of_the_list_is_released_and_other_pairs_are_not():
+    frozen = read_frozen()
+    names = list(frozen["eth3di"])[:5]
+    assert is_released(frozen, "eth3di", [f"{name}.JPG" for name in names])
+    assert not is_released(frozen, "eth3do", names)
+    assert not is_released(frozen, "eth3di", [*names, "world000#0000#0001"])
+    assert not is_released(frozen, "courtyard", names)

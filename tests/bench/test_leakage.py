@@ -7,13 +7,17 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import pandas as pd
 import pytest
 
+from gim_data.bench.albums import workspace_albums
 from gim_data.bench.leakage import BITS, NEAR, WORDS, distances, find_twins, perceptual_hash, stack_hashes
-from gim_data.bench.leaks import cache_folder, find_leaks, frame_stores, image_files
+from gim_data.bench.leaks import cache_folder, find_leaks, image_files
 from gim_data.errors import GimError
 from gim_data.files import write_json
 from gim_data.stage import Silent
+from gim_data.synthetic.render import open_world
+from gim_data.synthetic.truth import write_truth
 from gim_data.types import Image
 from gim_data.video.framestore import StoredFrame, write_frames
 from orchestration.soundness import nothing_leaked
@@ -101,6 +105,8 @@ def test_a_picture_of_one_colour_says_nothing():
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
     """A workspace's data: two videos of four frames, a benchmark of two other images."""
+    (tmp_path / "params.yaml").write_text("study: {}\n")
+    tmp_path = tmp_path / "data"
     for name, chosen in (("street", pictures()[:4]), ("yard", pictures()[4:8])):
         (tmp_path / "frames" / name).mkdir(parents=True)
         frames = [StoredFrame(0.5 * i, 0, image) for i, image in enumerate(chosen)]
@@ -117,7 +123,7 @@ def data(tmp_path: Path) -> Path:
 def test_a_clean_workspace_passes_and_says_what_it_looked_at(data: Path):
     finding = nothing_leaked(data / "scaling_curve" / "all")
     assert finding.problem == ""
-    assert dict(finding.numbers) == {"frames": 8, "images": 2, "leaks": 0}
+    assert dict(finding.numbers) == {"pictures": 8, "images": 2, "leaks": 0}
 
 
 def test_a_planted_frame_is_named_with_video_and_time(data: Path):
@@ -125,7 +131,7 @@ def test_a_planted_frame_is_named_with_video_and_time(data: Path):
     cv2.imwrite(str(data / "bench" / "all" / "a" / "a-2.png"), small)
     finding = nothing_leaked(data / "scaling_curve" / "all")
     assert finding.numbers["leaks"] == 1
-    assert "a-2.png is yard at 1.00 s" in finding.problem
+    assert "a-2.png is yard, frame 2 at 1.00 s" in finding.problem
 
 
 def test_any_folder_of_images_can_be_looked_for(data: Path, tmp_path: Path):
@@ -135,10 +141,10 @@ def test_any_folder_of_images_can_be_looked_for(data: Path, tmp_path: Path):
         image_files(folder)
     cv2.imwrite(str(folder / "x.jpg"), cv2.cvtColor(pictures()[1], cv2.COLOR_RGB2BGR))
     cv2.imwrite(str(folder / "y.png"), np.zeros((40, 40, 3), np.uint8))
-    report = find_leaks(frame_stores(data), image_files(tmp_path / "elsewhere"), Silent())
+    report = find_leaks(workspace_albums(data), image_files(tmp_path / "elsewhere"), Silent())
     assert (report.images, report.unseen) == (2, 1)
     (leak,) = report.leaks
-    assert (leak.image.name, leak.video, leak.frame) == ("x.jpg", "street", 1)
+    assert (leak.image.name, leak.source, leak.frame) == ("x.jpg", "street", 1)
 
 
 def fill(folder: Path, images: tuple[Image, ...], content: str) -> None:
@@ -162,3 +168,59 @@ def test_frames_are_hashed_once_for_each_content(data: Path):
     (kept,) = cache_folder(data).glob("*.npz")
     kept.write_bytes(b"damaged")
     assert nothing_leaked(check).numbers["leaks"] == 2
+
+
+def test_frames_of_worlds_are_training_pictures(data: Path):
+    view = open_world("room?seed=3&width=160&height=128").render(1.0)
+    (data / "worlds" / "room").mkdir(parents=True)
+    write_truth(data / "worlds" / "room", [view, view], pairs=pd.DataFrame(columns=["frame0", "frame1", "overlap"]))
+    cv2.imwrite(str(data / "bench" / "all" / "a" / "a-2.png"), cv2.cvtColor(view.image, cv2.COLOR_RGB2BGR))
+    finding = nothing_leaked(data / "scaling_curve" / "all")
+    assert finding.numbers == {"pictures": 10, "images": 3, "leaks": 1}
+    assert "a-2.png is world room, frame 0" in finding.problem
+
+
+@pytest.mark.parametrize("layout", ["megadepth", "scannet"])
+def test_images_of_the_posed_data_that_students_learn_from_are_training_pictures(data: Path, layout: str):
+    """Depth is not read: the picture alone tells, and a picture that is not on this disk is not trained on."""
+    root = data.parent / "posed"
+    files = plant_posed(root, layout, pictures()[8:11])
+    files[2].unlink()
+    check = data / "scaling_curve" / "all"
+    assert nothing_leaked(check).problem == ""
+    (data.parent / "params.yaml").write_text("study: {students: [{posed: [posed]}]}\n")
+    finding = nothing_leaked(check)
+    assert finding.numbers == {"pictures": 10, "images": 2, "leaks": 2}
+    assert f"a-0.png is {files[0]}" in finding.problem
+    files[0].unlink()
+    assert nothing_leaked(check).numbers["leaks"] == 1  # another content, hashed anew
+    (data.parent / "params.yaml").write_text("study: {students: [{posed: [elsewhere]}]}\n")
+    with pytest.raises(GimError, match="elsewhere holds neither MegaDepth nor ScanNet"):
+        nothing_leaked(check)
+
+
+def plant_posed(root: Path, layout: str, images: tuple[Image, ...]) -> list[Path]:
+    """The parts of a posed data set that name its images."""
+    pairs = [(0, 1), (1, 2)]
+    if layout == "megadepth":
+        files = [root / "images" / f"{i}.jpg" for i in range(len(images))]
+        index = root / "index" / "scene_info_0.1_0.7" / "0001_0.5_0.7.npz"
+        infos = np.empty(2, object)
+        infos[:] = [[np.array(pair), 0.5, np.zeros((1, 4))] for pair in pairs]
+        paths = np.array([str(path.relative_to(root)) for path in files], object)
+        none = np.empty(len(images), object)
+        fields = {"image_paths": paths, "depth_paths": none, "intrinsics": none, "poses": none, "pair_infos": infos}
+    else:
+        scan = root / "train" / "scene0000_00"
+        files = [scan / "color" / f"{i}.jpg" for i in range(len(images))]
+        (scan / "pose").mkdir(parents=True)
+        for i in range(len(images)):
+            np.savetxt(scan / "pose" / f"{i}.txt", np.eye(4))
+        index = root / "index" / "scene_data" / "train" / "scene0000_00.npz"
+        fields = {"name": np.array([[0, 0, *pair] for pair in pairs]), "score": np.array([0.5, 0.5])}
+    index.parent.mkdir(parents=True)
+    np.savez(index, **fields)
+    for path, image in zip(files, images, strict=True):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        cv2.imwrite(str(path), cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
+    return files

@@ -1,6 +1,7 @@
 """The small benchmark in ZEB's layout: what it holds, that it is sound, and that nobody can take it for ZEB."""
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -100,3 +101,12 @@ def test_overlaps_are_spread(mirror: Path):
     overlaps = np.array(list(read_frozen(mirror / LIST_FILE)["scenenet"].values()))
     assert len(overlaps) == 3
     assert np.ptp(overlaps) > 0.1
+
+
+def test_two_views_that_share_nothing_are_an_error_with_a_remedy(tmp_path: Path):
+    """Two views of a drive of eight seconds; with more of them the same set is made at once."""
+    rules = MirrorRules(pairs=2, views=2, long_side=100)
+    with pytest.raises(GimError, match=r"kitti: no two of 2 views .*\n.*raise --views"):
+        make_mirror(tmp_path, ["kitti"], {}, rules, Silent())
+    assert not (tmp_path / "kitti").exists()
+    assert make_mirror(tmp_path, ["kitti"], {}, replace(rules, views=8), Silent())["kitti"]

@@ -1,7 +1,9 @@
 """Which pairs are drawn: evenly over overlaps, reproducibly, with a baseline worth scoring."""
 
+import json
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given
@@ -9,7 +11,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from gim_data.bench.overlap import _depths, frustum_overlap, rotation_degrees
-from gim_data.bench.pairing import PairRules, draw_evenly, draw_pairs
+from gim_data.bench.pairing import FRUSTA, GIVEN, PairRules, draw_by, draw_evenly, draw_pairs
+from gim_data.errors import BadInput
 
 K = np.array([[100.0, 0, 50], [0, 100, 50], [0, 0, 1]])
 SIZES = ((101, 101), (101, 101))
@@ -74,3 +77,25 @@ def test_pairs_are_the_same_for_the_same_seed_and_keep_the_rules(posed: Path):
     assert [p.identifier for p in first] == [p.identifier for p in second]
     assert 1 <= len(first) <= 4
     assert all(0.1 <= pair.overlap <= 1 for pair in first)
+
+
+def test_where_overlaps_come_from_is_told(posed: Path):
+    """Cameras and texture give frusta; without either there is only what the list says."""
+    rules = PairRules(4, 4)
+    kinds = [draw_by(by, posed, rules, np.random.default_rng(0)).overlaps for by in ("bins", "auto", "listed")]
+    assert kinds == [FRUSTA, FRUSTA, GIVEN]
+    for path in (posed / "images").iterdir():
+        cv2.imwrite(str(path), np.full((120, 160, 3), 90, np.uint8))
+    drawn = draw_by("bins", posed, PairRules(40, 4), np.random.default_rng(0))
+    assert drawn.overlaps == GIVEN
+    assert {pair.overlap for pair in drawn.pairs} == {0.25, 0.5, 0.75}
+
+
+def test_a_broken_image_that_only_the_cameras_name_is_named_before_it_is_drawn(posed: Path):
+    raw = json.loads((posed / "pairs.json").read_text())
+    raw["pairs"] = [pair for pair in raw["pairs"] if "3.png" not in (pair["image0"], pair["image1"])]
+    (posed / "pairs.json").write_text(json.dumps(raw))
+    path = posed / "images" / "3.png"
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with pytest.raises(BadInput, match=r"wall, camera of 3\.png: image .* does not decode"):
+        draw_pairs(posed, PairRules(4, 4), np.random.default_rng(0))

@@ -60,12 +60,16 @@ def test_a_separator_that_no_release_has_is_refused(
 def test_listed_pairs_are_drawn_within_the_limits(gim: Gim, posed: Path, tmp_path: Path):
     code, told = gim("pairs", "sample", posed, tmp_path / "out", "--by", "listed", "--overlap", "0.4", "0.6")
     assert code == 0
-    assert "2 pairs; by overlap: 0 0 0 0 0 2 0 0 0 0" in told
+    assert "2 pairs; by overlap (given): 0 0 0 0 0 2 0 0 0 0" in told
     assert {pair.overlap for pair in read_posed(tmp_path / "out")} == {0.5}
 
 
-def test_without_depth_the_remedy_is_named(gim: Gim, posed: Path, tmp_path: Path):
-    code, told = gim("pairs", "sample", posed, tmp_path / "out")
+def test_without_depth_the_cameras_tell_or_the_remedy_is_named(gim: Gim, posed: Path, tmp_path: Path):
+    code, told = gim("pairs", "sample", posed, tmp_path / "drawn")
+    assert code == 0
+    assert "pairs; by overlap (frusta): " in told
+    assert read_posed(tmp_path / "drawn")
+    code, told = gim("pairs", "sample", posed, tmp_path / "out", "--by", "depth")
     assert code == 1
     assert "depth_mm/" in told
     assert gim("pairs", "sample", posed, tmp_path / "out", "--overlap", "0.6", "0.2")[0] == 1
@@ -83,6 +87,12 @@ def test_a_set_is_filled_from_posed_images(gim: Gim, posed: Path, tmp_path: Path
         code, told = gim("zeb", "make", mirror, "--posed", wrong)
         assert code == 1
         assert "write SET=FOLDER" in told
+    for rest, reason in (([f"kitti={posed}"], "kitti, which is not made"), ([f"gl3d={posed}"] * 2, "twice")):
+        words = [word for text in rest for word in ("--posed", text)]
+        code, told = gim("zeb", "make", tmp_path / "other", "--set", "gl3d", *words)
+        assert code == 1
+        assert reason in told
+        assert not (tmp_path / "other").exists()
     code, told = gim("zeb", "check", mirror, "--list", mirror / "pairs.parquet", "--dumps", mirror)
     assert code == 1
     assert "two lists" in told

@@ -128,6 +128,26 @@ def test_two_members_never_become_one_file(archive: Path, tmp_path: Path):
         unpack([archive, other], tmp_path / "out", Silent())
 
 
+@pytest.mark.parametrize("names", [("kitti", "kitti/a.txt"), ("a/b/c.txt", "a/b"), ("KITTI", "kitti/a.txt")])
+def test_a_member_that_is_a_file_and_a_folder_is_refused_before_anything_is_written(
+    tmp_path: Path, names: tuple[str, str]
+):
+    one = write(tmp_path / "one.zip", {"first": b"0", **dict.fromkeys(names, b"1")})
+    two = [write(tmp_path / f"{i}.zip", {name: b"1"}) for i, name in enumerate(names)]
+    for archives in ([one], two):
+        with pytest.raises(BadInput, match="lies in what is a file in"):
+            unpack(archives, tmp_path / "out", Silent())
+        assert not (tmp_path / "out").exists()
+
+
+def test_a_file_on_the_disk_where_a_folder_must_be_is_named(archive: Path, tmp_path: Path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "gl3d").write_bytes(b"mine")
+    with pytest.raises(BadInput, match=r"gl3d is a file, but a folder in .*zeb\.zip"):
+        unpack([archive], tmp_path / "out", Silent())
+    assert tree(tmp_path / "out") == {"gl3d": b"mine"}
+
+
 def test_damaged_bytes_leave_no_file(tmp_path: Path):
     path = tmp_path / "bad.zip"
     with zipfile.ZipFile(path, "w") as sink:

@@ -135,6 +135,13 @@ def test_an_image_that_is_none_is_named_with_its_pair(folder: Path):
         read_zeb(folder)
 
 
+def test_half_an_image_is_named_with_its_pair(folder: Path):
+    path = folder / "wall-1.png"
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with pytest.raises(BadInput, match=r"wall-0-1\.txt, line 1, name1: image .*wall-1\.png does not decode"):
+        read_zeb(folder)
+
+
 def test_an_image_that_does_not_decode_is_named(posed: Path, tmp_path: Path):
     (posed / "images" / "1.png").write_bytes(b"no image")
     with pytest.raises(BadInput, match=r"1\.png does not decode"):

@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,6 +15,7 @@ import pytest
 
 from gim_data.errors import BadInput, GimError
 from gim_data.files import tree_digest, write_json
+from gim_data.params import read_params
 from gim_data.stage import Job
 from gim_data.types import Features, Image, Matches
 from gim_models.evaluation import bench, predictions, scaling, scores
@@ -21,6 +23,7 @@ from gim_models.evaluation.config import EvaluateConfig
 from gim_models.evaluation.prediction_store import Journal, Prediction, read_predictions, write_predictions
 from gim_models.resizing import reduced, rescale, size_of
 from gim_models.training.config import StudyConfig
+from orchestration.graph import SECTIONS
 
 K = np.array([[150.0, 0, 80], [0, 150, 60], [0, 0, 1]])
 IMAGES = 6
@@ -114,6 +117,14 @@ def test_the_benchmark_says_what_it_holds(benchmark: Path):
     row = manifest["sequences"]["box"]
     assert (row["pairs"], row["images"], row["overlap"]) == (15, 6, "given")
     assert (benchmark / "box" / "box-0-1.txt").is_file()
+
+
+def test_the_manifest_does_not_call_given_overlaps_measured(make_job: Callable[..., Job]):
+    """Without cameras, pairing by bins takes the list, and what it says of overlaps."""
+    job = make_job("bench")
+    config = job.params["evaluate"].model_copy(update={"pairing": "bins"})
+    bench.make_bench(replace(job, params={**job.params, "evaluate": config}))
+    assert json.loads((job.out / "manifest.json").read_text())["sequences"]["box"]["overlap"] == "given"
 
 
 def test_a_sequence_with_a_wrong_pose_is_left_out_with_its_reason(make_job: Callable[..., Job], tmp_path: Path):
@@ -303,6 +314,19 @@ def check_tracking(root: Path) -> None:
     assert {"poselib-v1/box/failures", "poselib-v1/box/precision_before"} <= cells[0]
     history = client.get_metric_history(runs["scaling"].info.run_id, "poselib-v1/lightglue/mean_auc_5deg")
     assert sorted(point.step for point in history) == [0, 90]
+
+
+@pytest.mark.parametrize(
+    ("profile", "pairing", "low"), [("demo", "bins", 0.1), ("small", "bins", 0.1), ("gim", "auto", 0.0)]
+)
+def test_measured_profiles_keep_their_pairs_and_the_papers_scale_has_the_released_range(
+    tmp_path: Path, profile: str, pairing: str, low: float
+):
+    """The results that this project reports are about the pairs of demo and small."""
+    text = (Path(__file__).resolve().parents[2] / "params.yaml").read_text()
+    (tmp_path / "params.yaml").write_text(text.replace("profile: demo", f"profile: {profile}"))
+    config = read_params(tmp_path, SECTIONS)["evaluate"]
+    assert (config.pairing, config.min_overlap) == (pairing, low)
 
 
 def test_protocols_are_scored_once():

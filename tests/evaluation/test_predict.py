@@ -2,18 +2,21 @@
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+from two_view import make_scene
 
 from gim_data.bench.checks import load_image
+from gim_data.bench.frozen import read_frozen
 from gim_data.errors import BadInput
 from gim_data.stage import Silent
 from gim_data.types import Features, Image, Matches
 from gim_models.evaluation.predict import BATCH, Reader, predict, predict_with
+from gim_models.evaluation.predictions import long_side
 from gim_models.resizing import reduced
 
 SIZE = (120, 60)
@@ -109,3 +112,23 @@ def test_an_image_that_cannot_be_read_ends_in_its_name(pairs: list[NamedPair]):
     pairs[-1].image1.write_bytes(b"no image")
     with pytest.raises(BadInput, match=r"6\.png does not decode"):
         list(predict_with(Corner(), pairs, lambda image: image, progress=Silent()))
+
+
+@pytest.mark.parametrize(
+    ("sequence", "max_side", "expected"),
+    [
+        ("kitti", 0, 1240),
+        ("eth3di", 0, 1600),
+        ("eth3di", 2000, 1600),
+        ("eth3di", 1024, 1024),  # the user's smaller side holds
+        ("gl3d", 0, 0),
+        ("gl3d", 2000, 2000),
+        ("office", 0, 0),
+    ],
+)
+def test_zeb_is_matched_at_the_sizes_of_the_published_numbers(sequence: str, max_side: int, expected: int):
+    scene = make_scene()
+    listed = read_frozen().get(sequence, {"office#0#1": 0.5})
+    pairs = [replace(scene.pair, identifier=name) for name in list(listed)[:3]]
+    assert long_side(sequence, pairs, max_side) == expected
+    assert long_side(sequence, [*pairs, scene.pair], max_side) == max_side  # a mirror has the name, not the pairs

@@ -103,6 +103,66 @@ def test_dumps_are_scored_and_marked(tmp_path: Path):
     (table,) = build_tables({}, None, 5, dumps=tmp_path)
     row = next(row for row in table.rows if row.source == RESCORED)
     assert (row.name, row.cells[0], row.pairs) == ("ours", pytest.approx(75.0), 1)
+    assert row.others == {0}  # one pair, and none of ZEB's
+
+
+def frozen_dumps(folder: Path, methods: dict[str, float], share: float) -> Path:
+    """A dump per method and data set, of the first ``share`` of the frozen list, with errors of one scale each."""
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    for row in ZEB:
+        names = list(read_frozen()[row.folder])
+        names = names[: max(1, round(share * len(names)))]
+        for method, scale in methods.items():
+            errors = rng.exponential(scale, len(names))
+            table = pd.DataFrame({"identifiers": names, "R_errs": errors, "t_errs": errors}).reindex(
+                columns=COLUMNS, fill_value=0
+            )
+            write_dump(folder / dump_name(method, row.dump, "1h"), table)
+    return folder
+
+
+def test_whole_dumps_are_ranked_with_an_interval_of_their_mean(tmp_path: Path):
+    dumps = frozen_dumps(tmp_path / "dumps", {"good": 0.1, "poor": 600.0}, 1.0)
+    (table,) = build_tables({}, None, 5, dumps=dumps)
+    good, poor = (next(row for row in table.rows if row.name == name) for name in ("good", "poor"))
+    for row in (good, poor):
+        assert not row.others
+        assert row.pairs == PUBLISHED_PAIRS
+        assert row.interval is not None
+        assert row.interval[0] < row.mean < row.interval[1]
+        assert row.interval[1] - row.interval[0] < 1  # points, of 45,916 pairs (GIM.md 4.6)
+    assert (good.rank, poor.rank) == (1.0, len(table.rows))
+
+
+def test_a_part_of_zeb_is_not_ranked_beside_all_of_it(tmp_path: Path):
+    """Every pair is ZEB's, every data set is there, and still the number means something else."""
+    dumps = frozen_dumps(tmp_path / "dumps", {"part": 0.1}, 0.1)
+    (table,) = build_tables({}, None, 5, dumps=dumps)
+    part = next(row for row in table.rows if row.name == "part")
+    assert part.mean is not None
+    assert part.mean > 90
+    assert part.rank is None
+    assert part.others == set(range(12))
+    lines = render([table], "text").splitlines()
+    assert sum("*" in line for line in lines[3:-2]) >= 1
+    assert next(line for line in lines if line.startswith("part")).count("§") == 13
+    assert "*" not in next(line for line in lines if line.startswith("part"))
+
+
+def test_rows_about_other_pairs_of_one_sequence_are_marked_and_not_ranked(tmp_path: Path):
+    """Two matchers on 41 pairs and a better one on 23 of them, as an interrupted change of the pairs leaves it."""
+    sizes = {"a": (41, 3.0), "b": (41, 2.0), "c": (23, 0.1)}
+    units = {n: write_scores(tmp_path / n, {"x": [e] * count, "y": [e] * 5}) for n, (count, e) in sizes.items()}
+    own = build_tables(units, None, 10)[0]
+    rows = {row.name: row for row in own.rows}
+    assert {name: row.rank for name, row in rows.items()} == {"a": 2.0, "b": 1.0, "c": None}
+    assert rows["c"].others == {0}
+    cells = {line.split()[0]: line for line in render([own], "text").splitlines()[3:6]}
+    assert cells["c"].count("§") == 2  # the cell and the mean; y is about the same pairs, and the best
+    assert cells["c"].count("*") == 1
+    assert cells["b"].count("*") == 2
+    assert {row.rank for row in build_tables({"a": units["a"], "c": units["c"]}, None, 10)[0].rows} == {1.0, None}
 
 
 @pytest.fixture

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,6 +15,7 @@ from toy import GRAPH, calls, open_toy, write_workspace
 from gim_data.errors import GimError
 from gim_data.runner import Outcome
 from gim_data.stage import Axis, Stage
+from orchestration.cli import main
 from orchestration.execution import execute, plan, plan_with_deps
 from orchestration.graph import GRAPH as PROJECT
 from orchestration.graph import collect, with_upstream
@@ -49,6 +53,27 @@ def test_a_failure_holds_up_only_what_reads_it(root: Path) -> None:
     assert tally.waiting == [("matches", "b"), ("dataset", "all"), ("model", "m-100")]
     with pytest.raises(GimError, match=r"videos b: RuntimeError: out of luck\n3 unit"):
         tally.raise_failures()
+
+
+@pytest.mark.slow
+def test_what_a_unit_was_made_without_is_told_by_run_and_by_status(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    """Two sequences, one with a pose that is none: the benchmark is made of the other, and says so every time."""
+    for name, turn in (("good", 1.0), ("bent", 5.0)):
+        (tmp_path / "pairs" / name / "images").mkdir(parents=True)
+        for image in "ab":
+            cv2.imwrite(str(tmp_path / "pairs" / name / "images" / f"{image}.png"), np.zeros((48, 64, 3), np.uint8))
+        K, T = [[60, 0, 32], [0, 60, 24], [0, 0, 1]], np.diag([turn, 1, 1, 1]).tolist()
+        pair = {"image0": "a.png", "image1": "b.png", "K0": K, "K1": K, "T_0to1": T}
+        (tmp_path / "pairs" / name / "pairs.json").write_text(json.dumps({"pairs": [pair]}))
+    (tmp_path / "params.yaml").write_text("corpus: {videos: []}\nevaluate: {pairs: [pairs], workers: 1}\n")
+    for words in (["run", "bench"], ["run", "bench"], ["status"]):
+        with pytest.raises(SystemExit) as caught:
+            main(["--root", str(tmp_path), *words])
+        told = "".join(capsys.readouterr())
+        assert not caught.value.code
+        assert "refused" in told
+        assert "bench all left out bent: " in told
+        assert "pairs.json, line 1, pair 0, T_0to1: the 3x3 part is not a rotation" in told
 
 
 def test_the_project_graph_is_in_order() -> None:

@@ -31,6 +31,7 @@ def make_frames(root: Path, *images: Image) -> None:
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     """A workspace with a curve, a video of two frames, and a benchmark of two other images."""
+    (tmp_path / "params.yaml").write_text("{}")
     make_frames(tmp_path, picture(0), picture(1))
     ledger = Ledger(tmp_path)
     for stage in ("bench", "scaling_curve"):
@@ -48,7 +49,7 @@ def test_a_planted_benchmark_image_is_named_when_the_frames_change(root: Path) -
     assert leak_warning(root) == ""
     make_frames(root, picture(0), picture(3))
     for _ in range(2):  # computed, then kept
-        assert "street-3.png is walk at 0.50 s" in leak_warning(root)
+        assert "street-3.png is walk, frame 1 at 0.50 s" in leak_warning(root)
     make_frames(root, picture(0), picture(1))
     assert leak_warning(root) == ""
 
@@ -71,12 +72,11 @@ def test_without_a_curve_there_is_nothing_to_warn_of(root: Path) -> None:
 
 def test_run_and_report_say_so(root: Path, gim: Callable[..., tuple[int, str, str]]) -> None:
     make_frames(root, picture(2))
-    (root / "params.yaml").write_text("{}")
-    told = "1 benchmark images are training frames: street-2.png is walk at 0.00 s"
+    told = "1 benchmark images are training pictures: street-2.png is walk, frame 0 at 0.00 s"
     assert told in gim("--root", root, "run", "scaling_curve")[2]
     code, _, errors = gim("--root", root, "report")
     assert (code, told in errors) == (0, True)
     assert told in (root / "report" / "index.html").read_text()
     make_frames(root, picture(0))
     assert gim("--root", root, "report")[2] == ""
-    assert "training frames:" not in (root / "report" / "index.html").read_text()
+    assert "training pictures:" not in (root / "report" / "index.html").read_text()
