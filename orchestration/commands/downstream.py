@@ -25,7 +25,9 @@ Matchers = Annotated[
 Steps = Annotated[list[int], typer.Option("--every", min=1, help="Use every so many-th image (repeatable).")]
 QueryEvery = Annotated[int, typer.Option(min=2, help="Every so many-th image is a query.")]
 Most = Annotated[int, typer.Option(min=3, help="Larger sets are thinned evenly to so many images.")]
-Target = Annotated[Path, typer.Option("--out", help="Folder for the results; the same folder goes on where it was.")]
+Target = Annotated[
+    Path, typer.Option("--out", help="Folder for the results; the same folder goes on where it was.", file_okay=False)
+]
 AsJson = Annotated[bool, typer.Option("--json", help="All numbers as JSON.")]
 
 

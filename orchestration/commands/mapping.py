@@ -14,7 +14,9 @@ from orchestration.progress import reporting
 
 Source = Annotated[Path, typer.Argument(metavar="IMAGES|VIDEO", help="A folder of images, or a video file.")]
 MatcherName = Annotated[str, typer.Option("--matcher", help="Any matcher of the registry.")]
-Target = Annotated[Path, typer.Option("--out", help="Folder for the result; the same folder goes on where it was.")]
+Target = Annotated[
+    Path, typer.Option("--out", help="Folder for the result; the same folder goes on where it was.", file_okay=False)
+]
 Pairs = Annotated[str, typer.Option(help="exhaustive, sequential, retrieval, or a file with two names a line.")]
 MaxSide = Annotated[int, typer.Option(min=64, help="Images are matched at this long side, pixels.")]
 MapperName = Annotated[str, typer.Option("--mapper", help="incremental or global.")]
@@ -146,7 +148,7 @@ def localize(
         reference, asked = split_off(map_folder, reference, every)
     else:
         reference = [posed for posed in reference if depth is None or posed.surface is not None]
-        asked = read_queries(queries, reference)
+        asked = read_queries(queries, reference, target / "queries")
     options = MapOptions(matcher, max_side=max_side, quantizer=Quantizer(radius), threads=threads, seed=seed)
     with reporting(out) as progress:
         opened = open_matcher(matcher, device=device)

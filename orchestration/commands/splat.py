@@ -37,7 +37,9 @@ Source = Annotated[
     ),
 ]
 Images = Annotated[str, typer.Argument(metavar="IMAGES|VIDEO", help="Images, a video, or synthetic:SPEC.")]
-Target = Annotated[Path, typer.Option("--out", help="Folder for the result; the same folder goes on where it was.")]
+Target = Annotated[
+    Path, typer.Option("--out", help="Folder for the result; the same folder goes on where it was.", file_okay=False)
+]
 Init = Annotated[str, typer.Option(help="model (the map's points), random, or a .ply of splats to go on from.")]
 Steps = Annotated[int, typer.Option(min=1, help="Steps of training, a picture each.")]
 Side = Annotated[int, typer.Option(min=32, help="Pictures are reduced to this long side, pixels.")]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from PIL import ExifTags
+from PIL import Image as Pillow
 from planted_scene import SIZE, K, PlantedDense, PlantedSparse, Scene
 from scipy.spatial.transform import Rotation
 
@@ -46,7 +48,7 @@ def test_a_reconstruction_is_a_map_for_queries(wide, tmp_path):
     asked = wide.write(tmp_path / "asked", rows=[4])
     (asked / "cameras.json").unlink()
     reference = read_reference(out)
-    queries = read_queries(asked, reference)
+    queries = read_queries(asked, reference, tmp_path / "upright")
     assert queries[0].camera == reference[0].camera
     found = localize(reference, queries, tmp_path / "found", PlantedSparse(wide), MapOptions("p", threads=1), Silent())
     between = [made.views[f"{row:04d}.png"].centre for row in (3, 5)]
@@ -119,7 +121,7 @@ def test_the_benchmarks_list_of_queries_is_read(wide, tmp_path):
     (folder / "cameras.json").unlink()
     listed = folder / "queries_with_intrinsics.txt"
     listed.write_text("0001.png SIMPLE_RADIAL 640 480 600 320 240 -0.05\n")
-    (query,) = read_queries(folder, [])
+    (query,) = read_queries(folder, [], tmp_path / "upright")
     assert query.camera == MapCamera("SIMPLE_RADIAL", (600.0, 320.0, 240.0, -0.05), (640, 480), known_focal=True)
     for line, told in (
         ("0001.png PINHOLE 640 480 600", "PINHOLE"),
@@ -128,11 +130,24 @@ def test_the_benchmarks_list_of_queries_is_read(wide, tmp_path):
     ):
         listed.write_text(line + "\n")
         with pytest.raises(BadInput, match=told):
-            read_queries(folder, [])
+            read_queries(folder, [], tmp_path / "upright")
+
+
+def test_a_photo_alone_is_a_query_and_stands_upright(tmp_path):
+    """Stored lying down, with an EXIF note that says so."""
+    exif = Pillow.Exif()
+    exif[ExifTags.Base.Orientation] = 6
+    Pillow.new("RGB", (90, 60), "red").save(tmp_path / "phone.jpg", exif=exif)
+    (query,) = read_queries(tmp_path / "phone.jpg", [], tmp_path / "upright")
+    assert query.image.size == query.camera.size == (60, 90)
+    assert query.image.pixels().shape == (90, 60, 3)
+    (tmp_path / "list.txt").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(BadInput, match="no list of queries"):
+        read_queries(tmp_path / "list.txt", [], tmp_path / "upright")
 
 
 def test_folders_without_a_map_or_queries(tmp_path):
     with pytest.raises(BadInput, match="no map"):
         read_reference(tmp_path)
     with pytest.raises(BadInput, match="no image"):
-        read_queries(tmp_path, [])
+        read_queries(tmp_path, [], tmp_path / "upright")

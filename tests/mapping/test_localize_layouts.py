@@ -145,14 +145,14 @@ def test_aachen_style_models_and_lists_are_read(scene, tmp_path):
     reference = read_reference(root)
     assert [posed.image.name for posed in reference] == ["db/0.png", "db/1.png", "db/3.png", "db/4.png"]
     for given in (root, root / "queries", root / "queries" / "night_time_queries_with_intrinsics.txt"):
-        queries = read_queries(given, reference)
+        queries = read_queries(given, reference, tmp_path / "upright")
         assert [query.image.name for query in queries] == ["query/night/2.png"]
     found = localize(reference, queries, tmp_path / "out", PlantedSparse(scene), OPTIONS, Silent())
     assert max(worst(found, {"query/night/2.png": scene.T_w2c[2]})) < 1e-3
     assert list(read_poses(tmp_path / "out" / "submission.txt")) == ["2.png"]
     (images / "query" / "night" / "2.png").unlink()
     with pytest.raises(BadInput, match=r"line 1: image query/night/2.png is in none"):
-        read_queries(root, reference)
+        read_queries(root, reference, tmp_path / "upright")
 
 
 def test_names_of_a_submission_are_as_short_as_they_can_be():

@@ -19,7 +19,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "video"))
 import clips
 
 
-def photo(path, size, *, orientation=1, film=0, model=""):
+def photo(path, size, *, orientation=1, film=0, length=0, model=""):
     """A picture that is red on its left half, stored under EXIF tags."""
     pixels = np.zeros((size[1], size[0], 3), np.uint8)
     pixels[:, : size[0] // 2, 0] = 255
@@ -29,6 +29,8 @@ def photo(path, size, *, orientation=1, film=0, model=""):
         exif[ExifTags.Base.Model] = model
     if film:
         exif.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.FocalLengthIn35mmFilm] = film
+    if length:
+        exif.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.FocalLength] = length
     path.parent.mkdir(exist_ok=True)
     Pillow.fromarray(pixels).save(path, exif=exif, quality=95)
 
@@ -50,6 +52,38 @@ def test_one_camera_per_size_focal_length_and_device(tmp_path):
     assert plan.cameras[of["a.jpg"]].known_focal
     assert plan.cameras[of["e.jpg"]].params[:3] == pytest.approx((72, 30, 30))
     assert not plan.cameras[of["e.jpg"]].known_focal
+
+
+def test_a_zoom_lens_is_a_camera_at_every_length(tmp_path):
+    """Without a 35 mm equivalent: the same body at 18, 55 and 18 mm."""
+    for name, length in (("a", 18), ("b", 55), ("c", 18)):
+        photo(tmp_path / "in" / f"{name}.jpg", (90, 60), length=length, model="one")
+    plan = plan_cameras(gather(tmp_path / "in", tmp_path / "out", masks=None, frames=9).images, "SIMPLE_RADIAL")
+    assert plan.camera_of[0] == plan.camera_of[2] != plan.camera_of[1]
+
+
+def test_masks_that_belong_to_no_image_are_an_error_and_a_missing_one_is_noted(tmp_path):
+    for name in "ab":
+        photo(tmp_path / "in" / f"{name}.jpg", (90, 60))
+    masks = tmp_path / "masks"
+    photo(masks / "else.png", (90, 60))
+    with pytest.raises(BadInput, match="holds no mask for any image"):
+        gather(tmp_path / "in", tmp_path / "out", masks=masks, frames=9)
+    photo(masks / "a.png", (90, 60))
+    gathered = gather(tmp_path / "in", tmp_path / "out", masks=masks, frames=9)
+    assert [image.mask and image.mask.name for image in gathered.images] == ["a.png", None]
+    assert gathered.notes == ["no mask: b.jpg"]
+
+
+def test_thinning_drops_the_links_of_before_and_no_file(tmp_path):
+    for name in "abcd":
+        photo(tmp_path / "in" / f"{name}.jpg", (90, 60))
+    gather(tmp_path / "in", tmp_path / "out", masks=None, frames=9)
+    (tmp_path / "out" / "mine.txt").write_text("kept")
+    gather(tmp_path / "in", tmp_path / "out", masks=None, frames=9, every=2)
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a.jpg", "c.jpg", "mine.txt"]
+    gather(tmp_path / "in", tmp_path / "in", masks=None, frames=9, every=2)
+    assert len(list((tmp_path / "in").iterdir())) == 4
 
 
 def test_a_turned_photo_is_laid_out_upright_and_others_are_linked(tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -145,6 +146,21 @@ def test_no_overlap_is_said_with_what_was_tried(tmp_path, kind):
     assert "0 of 3 images placed" in text
     assert "add images with more overlap" in text
     assert json.loads((tmp_path / "out" / "summary.json").read_text())[0]["registered"] == 0
+
+
+def test_what_could_not_be_mapped_leaves_no_older_map_behind(scene, tmp_path):
+    out = tmp_path / "out"
+    result = reconstruct(scene.write(tmp_path / "in"), out, PlantedSparse(scene), OPTIONS, Silent())
+    write_outputs(out, [result], scene.cameras(), "good")
+    assert (out / "sparse" / "0").is_dir()
+    assert (out / "scene.html").is_file()
+    stray = PlantedSparse(scene)
+    honest = stray.match_features
+    stray.match_features = lambda pairs: [matches.select(np.arange(0)) for matches in honest(pairs)]
+    options = replace(OPTIONS, matcher="stray")
+    assert reconstruct(tmp_path / "in", out, stray, options, Silent()).found is None
+    left = {path.name for path in out.iterdir()}
+    assert left == {"images", "work"}
 
 
 def _shuffle(matches):

@@ -30,7 +30,7 @@ def _pycolmap() -> Any:
         import pycolmap
     except ImportError as error:
         raise GimError("pycolmap is not installed", "install it: pip install 'gim[downstream]'") from error
-    pycolmap.logging.minloglevel = pycolmap.logging.ERROR.value
+    pycolmap.logging.minloglevel = pycolmap.logging.FATAL.value  # its errors are raised, and told by us
     return pycolmap
 
 
@@ -167,10 +167,16 @@ def map_images(
         )
     if not models:
         raise BadInput(
-            "no two images could be placed in one scene: their verified matches are too few, or the camera only turns",
+            f"no {_SMALLEST} images could be placed in one scene: verified matches are too few, or it only turns",
             "see which pairs matched in summary.txt; add images with more overlap, or try another matcher",
         )
-    return max(models.values(), key=lambda model: (model.num_reg_images(), model.num_points3D()))
+    best = max(models.values(), key=lambda model: (model.num_reg_images(), model.num_points3D()))
+    if not best.num_points3D():
+        raise BadInput(
+            f"{best.num_reg_images()} images were placed, but they have no point in common: the camera hardly moves",
+            "take images from places farther apart, or try another matcher",
+        )
+    return best
 
 
 def triangulate(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -36,7 +36,7 @@ class MapImage:
         path: the upright picture.
         size: (width, height) in pixels.
         focal: focal length in pixels from EXIF, or None where the file does not say.
-        device: maker and model from EXIF, "" where unknown; tells two cameras of one size apart.
+        device: maker, model and focal length in mm from EXIF, "" where unknown; tells two cameras of one size apart.
         mask: file whose pixels above zero may be matched, or None for all.
     """
 
@@ -102,13 +102,13 @@ def gather(
     Args:
         source: folder of images (or one that holds ``images/``), or a video file.
         out: folder for links, copies and frames.
-        masks: folder with ``<name>.png`` or ``<stem>.png`` per image, or None.
+        masks: folder with ``<name>.png`` or ``<stem>.png`` per image, or None; an image without one is used whole.
         frames: how many frames of a video are taken, evenly over its time.
         every: of these images or frames, every so many-th is used, from the first.
         progress: where to report.
 
     Raises:
-        BadInput: nothing there, or fewer than two usable images.
+        BadInput: nothing there, fewer than two usable images, or masks of which none belongs to an image.
     """
     progress = progress or Silent()
     out.mkdir(parents=True, exist_ok=True)
@@ -121,7 +121,7 @@ def gather(
     if len(found) < 2:
         why = "; ".join(notes[:3]) or f"it holds {len(found)}"
         raise BadInput(f"{source}: a map needs two or more readable images ({why})", "add images of the same scene")
-    return Gathered([_with_mask(image, masks) for image in found], notes)
+    return Gathered(found, notes) if masks is None else _masked(found, notes, masks)
 
 
 def describe(path: Path, name: str) -> MapImage:
@@ -141,15 +141,27 @@ def _lay_out(source: Path, out: Path, every: int, progress: Progress) -> tuple[l
     found, notes = [], []
     for path in files:
         try:
-            found.append(_place(path, out / path.name))
+            found.append(place(path, out / path.name))
         except BadInput as error:
             notes.append(f"left out: {error.problem}")
         progress.advance(1, path.name)
+    _drop_links(folder, out, {image.path for image in found})
     return found, notes
 
 
-def _place(path: Path, target: Path) -> MapImage:
-    """Link or copy one image to ``target``."""
+def _drop_links(folder: Path, out: Path, used: set[Path]) -> None:
+    """Take away the links to other images of this folder that an earlier call made, and never a file."""
+    for path in out.iterdir():
+        if path not in used and path.is_symlink() and path.resolve().parent == folder.resolve():
+            path.unlink()
+
+
+def place(path: Path, target: Path) -> MapImage:
+    """Link one image to ``target``, or copy it upright where EXIF turns it.
+
+    Raises:
+        BadInput: it is no image, or a damaged one.
+    """
     with _opened(path) as picture:
         turned = picture.getexif().get(ExifTags.Base.Orientation, _UPRIGHT) != _UPRIGHT
         size, focal, device = picture.size, _exif_focal(picture), _device(picture)
@@ -204,13 +216,20 @@ def _at(frames: Iterator[DecodedFrame], times: NDArray[np.float64]) -> Iterator[
                 due = next(rest, None)
 
 
-def _with_mask(image: MapImage, masks: Path | None) -> MapImage:
-    if masks is None:
-        return image
-    for name in (f"{image.name}.png", f"{Path(image.name).stem}.png", image.name):
-        if (masks / name).is_file():
-            return MapImage(image.name, image.path, image.size, image.focal, image.device, masks / name)
-    return image
+def _masked(images: list[MapImage], notes: list[str], masks: Path) -> Gathered:
+    with_masks = [replace(image, mask=_mask_of(image.name, masks)) for image in images]
+    bare = [image.name for image in with_masks if image.mask is None]
+    if len(bare) == len(images):
+        raise BadInput(
+            f"{masks} holds no mask for any image, such as {bare[0]}.png or {Path(bare[0]).stem}.png",
+            "name masks after their images",
+        )
+    return Gathered(with_masks, [*notes, *(f"no mask: {name}" for name in bare)])
+
+
+def _mask_of(name: str, masks: Path) -> Path | None:
+    files = (masks / f"{name}.png", masks / f"{Path(name).stem}.png", masks / name)
+    return next((path for path in files if path.is_file()), None)
 
 
 def _opened(path: Path) -> Pillow.Image:
@@ -232,6 +251,9 @@ def _exif_focal(picture: Pillow.Image) -> float | None:
 
 
 def _device(picture: Pillow.Image) -> str:
+    """Maker, model and focal length: a zoom lens is another camera at another length, 35 mm equivalent or not."""
     exif = picture.getexif()
     words = [str(exif.get(tag, "")).strip("\0 ") for tag in (ExifTags.Base.Make, ExifTags.Base.Model)]
+    length = exif.get_ifd(ExifTags.IFD.Exif).get(ExifTags.Base.FocalLength)
+    words.append(f"{length} mm" if length else "")
     return " ".join(word for word in words if word)

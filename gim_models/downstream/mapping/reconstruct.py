@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -24,6 +25,8 @@ from gim_models.downstream.mapping.store import MatchStore, settings_digest
 from gim_models.teachers.rootsift import RootSift
 
 WORK = "work"
+OUTPUTS = ("points.ply", "transforms.json", "scene.html", "summary.txt", "summary.json")
+"""What a finished attempt leaves beside ``sparse``, written here and by ``export``."""
 COLMAP_SIFT = "colmap-sift"
 """The label of COLMAP's own features and matches."""
 Choice = Literal["exhaustive", "sequential", "retrieval"]
@@ -114,6 +117,7 @@ def reconstruct(source: Path, out: Path, matcher: Matcher, options: MapOptions, 
     """
     colmap.version()  # missing software is said before an hour of matching
     watch = Stopwatch()
+    _forget(out)
     gathered = _gather(source, out, options, options.masks, progress)
     watch.lap("images")
     work = out / WORK
@@ -146,6 +150,7 @@ def reconstruct_by_sift(
         BadInput: as ``reconstruct``, or an image name with a blank.
     """
     watch = Stopwatch()
+    _forget(out)
     gathered = _gather(source, out, options, None, progress)
     watch.lap("images")
     plan = plan_cameras(gathered.images, options.camera_model)
@@ -227,6 +232,13 @@ def join(engine: ImageMatcher, pairs: Sequence[Pair], quantizer: Quantizer) -> Q
             rows[pair] = np.stack([found.index0, found.index1], axis=1).astype(np.int64)
         joined = Quantized([engine.keypoints(row) for row in range(len(engine.images))], rows)
     return Quantized(joined.keypoints, {pair: found for pair, found in joined.matches.items() if len(found) >= _ENOUGH})
+
+
+def _forget(out: Path) -> None:
+    """Take an earlier map away, so that none is taken for the one that could not be made; matches stay."""
+    shutil.rmtree(out / "sparse", ignore_errors=True)
+    for name in OUTPUTS:
+        (out / name).unlink(missing_ok=True)
 
 
 def _gather(source: Path, out: Path, options: MapOptions, masks: Path | None, progress: Progress) -> Gathered:

@@ -12,6 +12,7 @@ from gim_data.errors import BadInput
 from gim_data.video.sources import image_files
 from gim_models.downstream.mapping import colmap
 from gim_models.downstream.mapping.images import MapImage, describe
+from gim_models.downstream.mapping.images import place as place_upright
 from gim_models.downstream.mapping.inloc import is_inloc, read_cutouts, read_phone_queries
 from gim_models.downstream.mapping.model import CAMERA_MODELS, MapCamera
 from gim_models.downstream.mapping.posed_image import PosedImage
@@ -60,26 +61,39 @@ def read_reference(folder: Path) -> list[PosedImage]:
     return found
 
 
-def read_queries(folder: Path, reference: Sequence[PosedImage]) -> list[PosedImage]:
-    """Queries from a folder, or from a list.
+def read_queries(folder: Path, reference: Sequence[PosedImage], upright: Path) -> list[PosedImage]:
+    """Queries from a folder, from a list, or a single photo.
 
     Intrinsics come from ``cameras.json`` (whose poses then serve as truth), from ``*queries_with_intrinsics*.txt``,
     else from a reference camera of the same size, from EXIF, or from a guess.
 
+    Args:
+        folder: what the user named.
+        reference: the map's images.
+        upright: folder where plain photos are laid out, turned as EXIF says.
+
     Raises:
-        BadInput: no image, or a line that cannot be read.
+        BadInput: no image, a damaged one, or a line that cannot be read.
     """
     posed = read_cameras(folder)
     if posed:
         return [posed_image(camera) for camera in posed]
-    lists = [folder] if folder.is_file() else sorted([*folder.glob(INTRINSICS), *folder.glob(f"queries/{INTRINSICS}")])
+    photo = folder.is_file() and folder.suffix.lower() != ".txt"
+    lists = (
+        []
+        if photo
+        else [folder]
+        if folder.is_file()
+        else sorted([*folder.glob(INTRINSICS), *folder.glob(f"queries/{INTRINSICS}")])
+    )
     if lists:
         return [query for listed in lists for query in _read_list(listed)]
     place = folder / "images" if (folder / "images").is_dir() else folder
-    files = image_files(place) if place.is_dir() else []
+    files = [folder] if photo else image_files(place) if place.is_dir() else []
     if not files:
         raise BadInput(f"{folder} holds no image", "name a folder of query images")
-    images = [describe(path, path.name) for path in files]
+    upright.mkdir(parents=True, exist_ok=True)
+    images = [place_upright(path, upright / path.name) for path in files]
     return [PosedImage(image, _likely_camera(image, reference), None) for image in images]
 
 
@@ -146,7 +160,11 @@ def _likely_camera(image: MapImage, reference: Sequence[PosedImage]) -> MapCamer
 
 def _read_list(path: Path) -> list[PosedImage]:
     found = []
-    for number, line in enumerate(path.read_text().splitlines(), 1):
+    try:
+        text = path.read_text()
+    except UnicodeDecodeError:
+        raise BadInput(f"{path} is no list of queries", "name a photo, a folder of photos or a text file") from None
+    for number, line in enumerate(text.splitlines(), 1):
         if line.strip() and not line.startswith("#"):
             found.append(_read_line(path.parent, line.split(), f"{path}, line {number}"))
     if not found:
