@@ -209,6 +209,16 @@ def test_a_tree_of_sets_is_found_and_its_content_decides_the_digest(make_job, tm
     assert scenes.outside("all", params, tmp_path) != before
 
 
+def test_an_empty_scan_is_left_out_of_its_set_and_named(make_job, sets):
+    job = make_job("bev", "rootsift", sets)
+    (job.root / "sets/town/2.bin").write_bytes(b"")
+    summary = load("gim_models.downstream.bev.stage:make_bev")(job)
+    assert (summary["pairs"], summary["scans_left_out"]) == (1, 1)
+    scores = read_json(job.out / tasks.SCORES)
+    assert scores["sets"]["town"]["trials"] == 1
+    assert "is empty" in scores["left_out"]["town"]["2.bin"]
+
+
 def test_patterns_choose_the_matchers():
     params = {"evaluate": EvaluateConfig(), "study": StudyConfig(budgets=(0.0, 1.0))}
     some = {**params, "downstream": DownstreamConfig(matchers=("root*", "*-100"))}
