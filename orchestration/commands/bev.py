@@ -47,7 +47,7 @@ def bev(
     cell: Cell = None,
     headings: Headings = 1,
     columns: Columns = None,
-    device: Device = "cpu",
+    device: Device = "auto",
 ) -> None:
     """Align point clouds A and B by matching what they look like from above.
 
@@ -103,7 +103,7 @@ def bev_bench(
     headings: Headings = 1,
     columns: Columns = None,
     seed: Seed = 0,
-    device: Device = "cpu",
+    device: Device = "auto",
 ) -> None:
     """Score matchers on posed scans seen from above: recall over distance and yaw.
 

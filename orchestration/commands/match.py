@@ -30,7 +30,7 @@ MatcherName = Annotated[
 ]
 Out = Annotated[Path, typer.Option("--out", "-o", help="The folder to write to.", file_okay=False)]
 MaxSide = Annotated[int, typer.Option(min=64, help="Larger images are reduced to this many pixels for matching.")]
-Device = Annotated[str, typer.Option(help="torch device of a learned matcher: cpu, cuda, ...")]
+Device = Annotated[str, typer.Option(help="Torch device of a learned matcher: auto, cpu, cuda...")]
 LinePixels = Annotated[
     float, typer.Option(min=0.01, help="An inlier is this close to its epipolar line, in pixels as matched.")
 ]
@@ -49,7 +49,7 @@ def match(
     warp: Warp = False,
     threshold: LinePixels = 1.0,
     max_side: MaxSide = 1600,
-    device: Device = "cpu",
+    device: Device = "auto",
 ) -> None:
     """Match images A and B with any matcher, check the matches, draw them.
 
@@ -109,7 +109,7 @@ def homography(
     target: Out = Path("homography"),
     threshold: PointPixels = 3.0,
     max_side: MaxSide = 1600,
-    device: Device = "cpu",
+    device: Device = "auto",
 ) -> None:
     """Estimate the homography that maps image A onto image B, and say whether there is one.
 
