@@ -199,6 +199,25 @@ RELOCALIZATION = Stage(
     upstream="gim_models.downstream.config:contender_upstream",
     doc="Where query images were taken, in a map of the others.",
 )
+SPLATS = Stage(
+    name="splats",
+    group="downstream",
+    fn="gim_models.downstream.splatting.stage:make_splats",
+    axis=CONTENDER,
+    deps=("scenes", "model"),
+    params=(
+        *_MAPPED,
+        "downstream.splats",
+        "downstream.splat_steps",
+        "downstream.splat_side",
+        "downstream.splat_count",
+    ),
+    code=("gim_models/downstream/mapping", "gim_models/downstream/splatting", *_MATCHING),
+    external="gim_models.downstream.config:mapping_outside",
+    pool="gpu",
+    upstream="gim_models.downstream.config:contender_upstream",
+    doc="Gaussian splats from each matcher's map and from a random start, at pictures that were held out.",
+)
 PLANES = Stage(
     name="planes",
     group="downstream",
@@ -230,7 +249,7 @@ DOWNSTREAM = Stage(
     group="downstream",
     fn="gim_models.downstream.table:make_table",
     axis=CORPUS,
-    deps=("maps", "relocalization", "planes", "bev"),
+    deps=("maps", "relocalization", "splats", "planes", "bev"),
     code=("gim_models/downstream/table.py", "gim_models/downstream/tasks.py"),
     upstream="gim_models.downstream.config:table_upstream",
     doc="What each matcher is good for: one table, one figure.",
@@ -247,6 +266,7 @@ STAGES = (
     SCENES,
     MAPS,
     RELOCALIZATION,
+    SPLATS,
     PLANES,
     BEV,
     DOWNSTREAM,

@@ -29,7 +29,7 @@ train: {base_steps: 3, steps: 3, batch: 2, image_size: [160, 128], keypoints: 64
         validation_pairs: 2, max_keypoints: 128}
 evaluate: {baselines: [rootsift], max_pairs_per_sequence: 1, max_images_per_sequence: 6, max_side: 200,
            bootstrap: 100, also: []}
-downstream: {matchers: [rootsift, "*-100"], max_side: 200}
+downstream: {matchers: [rootsift, "*-100"], max_side: 200, splat_steps: 10, splat_side: 48, splat_count: 100}
 """
 
 pytestmark = [
@@ -84,7 +84,7 @@ def test_the_curve_has_a_row_per_budget_and_baseline(root: Path) -> None:
 
 def test_the_trained_model_is_put_to_use(root: Path) -> None:
     table = json.loads((root / "data/downstream/all/downstream.json").read_text())
-    assert set(table) == {"maps", "relocalization", "planes", "bev"}
+    assert set(table) == {"maps", "relocalization", "splats", "planes", "bev"}
     assert all(set(units) == {"rootsift", "lightglue-100"} for units in table.values())
     assert table["planes"]["rootsift"]["synthetic-pictures"]["auc_10px"] > 50
 
@@ -104,7 +104,7 @@ def test_a_label_parameter_makes_stale_what_depends_on_it_and_nothing_else(root:
     per_video = {("matches", u) for u in Ledger(root).units("videos")} | {
         ("tracks", u) for u in Ledger(root).units("videos")
     }
-    used = ("maps", "relocalization", "planes", "bev")
+    used = ("maps", "relocalization", "splats", "planes", "bev")
     trained_on_video = {(stage, "lightglue-100") for stage in ("model", "zeb_predictions", "zeb_scores", *used)}
     together = {(stage, "all") for stage in ("dataset", "scaling_curve", "downstream")}
     assert stale == per_video | trained_on_video | together

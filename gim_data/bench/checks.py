@@ -173,12 +173,12 @@ def load_image(path: Path) -> Image:
     if not path.is_file():
         raise BadInput(f"image {path} does not exist", "restore it, or remove its pairs")
     pixels = cv2.imread(str(path), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
-    if pixels is None or _cut_short(path):
+    if pixels is None or cut_short(path):
         raise BadInput(f"image {path} does not decode", _REPLACE)
     return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB), dtype=np.uint8)
 
 
-def _cut_short(path: Path) -> bool:
+def cut_short(path: Path) -> bool:
     """Whether a JPEG ends before its picture does: OpenCV would make up the rest of it and say nothing."""
     with path.open("rb") as stream:
         if stream.read(3) != b"\xff\xd8\xff":

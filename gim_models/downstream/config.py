@@ -18,7 +18,7 @@ Sources = tuple[str, ...]
 
 
 class DownstreamConfig(Section):
-    """What matchers are used for: maps, relocalization, planes, views from above; on which sets."""
+    """What matchers are used for: maps, relocalization, splats, planes, views from above; on which sets."""
 
     matchers: tuple[str, ...] = Field(
         ("*",), description="which of the baselines and models are scored downstream (glob patterns)"
@@ -28,6 +28,12 @@ class DownstreamConfig(Section):
         description="posed images for maps and relocalization: 'synthetic', folders with images/ and cameras.json or "
         "frames.json, or folders that hold such folders",
     )
+    splats: Sources = Field(
+        (BUILT_IN,), description="those of the sources of 'maps' whose sets splats are learned from, a map each"
+    )
+    splat_steps: int = Field(200, ge=1, description="steps of training splats, a picture each")
+    splat_side: int = Field(96, ge=32, description="long side that pictures are reduced to for splats, pixels")
+    splat_count: int = Field(1000, ge=2, description="splats to start from, at most; never more than twice as many")
     planes: Sources = Field(
         (BUILT_IN,), description="pairs with homographies: 'synthetic', or folders as 'gim bench homography' reads them"
     )
@@ -60,6 +66,10 @@ class DownstreamConfig(Section):
         found: Sources = getattr(self, kind)
         return found
 
+    def splatted(self) -> Sources:
+        """The sources of ``maps`` whose sets splats are learned from."""
+        return tuple(source for source in self.maps if source in self.splats)
+
 
 def contender_keys(params: Params, root: object) -> list[str]:
     """The matchers that are scored downstream, in the order of the scores.
@@ -90,6 +100,7 @@ def table_upstream(unit: str, dep: str, dep_units: list[str], params: Params) ->
     possible = {
         "maps": bool(config.maps) and find_spec("pycolmap") is not None,
         "relocalization": bool(config.maps) and find_spec("pycolmap") is not None,
+        "splats": bool(config.splatted()) and find_spec("pycolmap") is not None,
         "planes": bool(config.planes or config.points),
         "bev": bool(config.scans),
     }

@@ -10,6 +10,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from gim_data.bench.checks import cut_short
 from gim_data.errors import BadInput, GimError
 from gim_data.files import from_home
 from gim_data.types import Image
@@ -88,10 +89,10 @@ def read_photo(path: Path) -> Image:
     """An image as a viewer shows it: (H, W, 3) uint8 RGB, turned upright by its EXIF orientation.
 
     Raises:
-        BadInput: it does not decode, or is too small to match.
+        BadInput: it does not decode, all of it, or is too small to match.
     """
     pixels = cv2.imread(str(path), cv2.IMREAD_COLOR)
-    if pixels is None:
+    if pixels is None or cut_short(path):
         raise BadInput(f"image {path} does not decode", "replace it by a readable JPEG, PNG, TIFF or WebP")
     height, width = pixels.shape[:2]
     if min(height, width) < SMALLEST:

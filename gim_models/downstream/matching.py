@@ -8,14 +8,18 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import binom
 
 from gim_data.errors import BadInput
 from gim_data.files import atomic, write_json
 from gim_data.labels.robust import Fit, fit_two_view
 from gim_data.types import Image, Matcher, Matches, Size
+from gim_models.downstream.planar import LEAST
 from gim_models.downstream.residuals import residuals
 from gim_models.resizing import reduced, rescale, size_of
 
+_SAMPLES = 1e6  # more than the robust fit draws, since it refines the best ones
+_RARE = 0.01  # expected samples that reach a number of inliers by chance
 _WORDS = {"fundamental": "epipolar geometry", "homography": "homography"}
 
 
@@ -27,11 +31,18 @@ class Checked:
         matches: all of them, pixels of the full images.
         fit: the robust fit and its inliers.
         errors: (N,) pixels to the fit, NaN where there is none.
+        threshold: pixels within which a match counts as an inlier.
     """
 
     matches: Matches
     fit: Fit
     errors: NDArray[np.float64]
+    threshold: float
+
+    @property
+    def shared_view(self) -> bool:
+        """Whether more matches agree on one geometry than matches of two unrelated pictures would."""
+        return self.fit.matrix is not None and not by_chance(self.fit, self.matches.size1, self.threshold)
 
     def facts(self) -> dict[str, Any]:
         """What is written as JSON beside the arrays."""
@@ -41,6 +52,7 @@ class Checked:
             "inliers": int(self.fit.inliers.sum()),
             "model": self.fit.model,
             "reason": self.fit.reason,
+            "shared_view": self.shared_view,
             "matrix_0to1": None if self.fit.matrix is None else self.fit.matrix.tolist(),
             "median_inlier_error_px": float(np.median(inside)) if len(inside) else None,
             "size0": list(self.matches.size0),
@@ -52,8 +64,11 @@ class Checked:
         count = f"{len(self.matches)} matches"
         if self.fit.matrix is None:
             return f"{count}, no geometry: {self.fit.reason}"
+        agreed, model = int(self.fit.inliers.sum()), _WORDS[self.fit.model]
+        if not self.shared_view:
+            return f"{agreed} of {count} fit one {model}, chance gives as many: no shared view"
         error = float(np.median(self.errors[self.fit.inliers]))
-        return f"{count}, {int(self.fit.inliers.sum())} fit one {_WORDS[self.fit.model]}, median {error:.2f} px off"
+        return f"{count}, {agreed} fit one {model}, median {error:.2f} px off"
 
 
 def match_reduced(matcher: Matcher, image0: Image, image1: Image, *, max_side: int) -> Matches:
@@ -84,7 +99,29 @@ def check(matches: Matches, *, threshold: float) -> Checked:
         threshold: largest distance of an inlier to its epipolar line, pixels (twice that to a homography's point).
     """
     fit = fit_two_view(matches.keypoints0, matches.keypoints1, threshold=threshold)
-    return Checked(matches, fit, residuals(fit, matches.keypoints0, matches.keypoints1))
+    return Checked(matches, fit, residuals(fit, matches.keypoints0, matches.keypoints1), threshold)
+
+
+def by_chance(fit: Fit, size1: Size, threshold: float) -> bool:
+    """Whether matches that have nothing to do with each other would fit as well as these do.
+
+    The sample of a model fits by construction; any other wrong match lies near its epipolar line (or its point) as
+    often as the strip (or the disc) around it covers image 1. The best of many samples is meant, so a number of
+    inliers counts only if no sample is likely to reach it (a contrario, after Moisan and Stival 2004).
+
+    Args:
+        fit: with a matrix.
+        size1: (width, height) of image 1.
+        threshold: as for ``check``.
+    """
+    agreed = int(fit.inliers.sum())
+    if fit.model == "fundamental":
+        sample, near = 7, 2 * threshold * float(np.hypot(*size1))
+    else:
+        sample, near = 4, np.pi * (2 * threshold) ** 2
+    luck = min(1.0, near / (size1[0] * size1[1]))
+    likely = _SAMPLES * binom.sf(agreed - sample - 1, len(fit.inliers) - sample, luck)
+    return bool(agreed < LEAST or likely > _RARE)
 
 
 def require_matches(matches: Matches, matcher: str, what: str) -> Matches:

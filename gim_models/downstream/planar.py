@@ -13,7 +13,8 @@ from gim_data.types import Matches
 from gim_models.downstream.residuals import transfer_distance
 
 Verdict = Literal["yes", "partly", "no"]
-_LEAST = 12  # inliers that wrong matches hardly ever lend to a homography by chance
+LEAST = 12
+"""Inliers that a few wrong matches hardly ever lend to a two-view geometry by chance."""
 _MOST = 0.85  # share of the matches with an epipolar geometry that one plane must hold to stand for the scene
 _SOME = 0.3  # ... to stand for a part of it
 _EPIPOLAR = 1 / 3  # threshold of the epipolar fit, over that of the homography: a line asks less than a point
@@ -64,8 +65,8 @@ def estimate_homography(matches: Matches, *, threshold: float) -> Planar:
     """
     points0, points1 = matches.keypoints0, matches.keypoints1
     nothing = np.zeros(len(matches), bool)
-    if len(matches) < _LEAST:
-        return Planar(None, nothing, "no", f"only {len(matches)} matches; {_LEAST} are needed to tell it from chance")
+    if len(matches) < LEAST:
+        return Planar(None, nothing, "no", f"only {len(matches)} matches; {LEAST} are needed to tell it from chance")
     plane = fit_homography(points0, points1, threshold=threshold, iterations=10_000)
     if plane is None or abs(plane.matrix[2, 2]) < 1e-12:
         return Planar(None, nothing, "no", "no four matches agree on a homography")
@@ -79,7 +80,7 @@ def estimate_homography(matches: Matches, *, threshold: float) -> Planar:
 def judge(plane: Model, share: float) -> tuple[Verdict, str]:
     """Whether a homography with that share of the rigid matches stands for the scene, and why."""
     count = int(plane.inliers.sum())
-    if count < _LEAST:
+    if count < LEAST:
         return "no", f"only {count} of {len(plane.inliers)} matches agree on it: chance gives as many"
     if np.isnan(share):
         return "yes", f"{count} of {len(plane.inliers)} matches agree, and no epipolar geometry fits better"

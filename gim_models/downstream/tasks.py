@@ -99,6 +99,21 @@ TASKS: dict[str, Task] = {
             ),
         ),
         Task(
+            "splats",
+            "Splats",
+            "mean SSIM of splats at held-out pictures; one that the map lacks counts as 0",
+            lambda cell: float(cell["similarity"]),
+            (
+                Column("judged", lambda cell: f"{cell['judged']}/{cell['held_out']}"),
+                Column("SSIM", _number("ssim", 3)),
+                Column("random start", _number("random_ssim", 3)),
+                Column("PSNR, dB", _number("psnr", 2)),
+                Column("random start, dB", _number("random_psnr", 2)),
+                Column("splats", _number("gaussians", 0)),
+                Column("s", _number("seconds", 0)),
+            ),
+        ),
+        Task(
             "planes",
             "Planes and points",
             "AUC at 5 px of homographies; annotated points within 5 px of their epipolar lines",

@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 from gim_data.errors import GimError
-from orchestration.commands.common import out
+from orchestration.commands.common import err, out
 from orchestration.commands.match import DEFAULT_MATCHER, Device, MatcherName, Out
 from orchestration.progress import reporting
 
@@ -46,7 +47,7 @@ def bev(
     cell: Cell = None,
     headings: Headings = 1,
     columns: Columns = None,
-    device: Device = "cpu",
+    device: Device = "auto",
 ) -> None:
     """Align point clouds A and B by matching what they look like from above.
 
@@ -102,7 +103,7 @@ def bev_bench(
     headings: Headings = 1,
     columns: Columns = None,
     seed: Seed = 0,
-    device: Device = "cpu",
+    device: Device = "auto",
 ) -> None:
     """Score matchers on posed scans seen from above: recall over distance and yaw.
 
@@ -129,7 +130,7 @@ def bev_bench(
 
     opened = [open_matcher(name, device=device) for name in matcher]
     with reporting(out) as progress:
-        summaries = bench_folder(
+        summaries, left_out = bench_folder(
             opened,
             scans,
             target,
@@ -137,6 +138,8 @@ def bev_bench(
             BevSettings(view.value, radius, cell, headings=headings),
             progress,
         )
+    for name, problem in left_out.items():
+        err.print(f"[yellow]left out[/yellow] {escape(name)}: {escape(problem)}", highlight=False, soft_wrap=True)
     out.print(_table(summaries))
     out.print(f"scores, figure and examples in {target}", highlight=False, soft_wrap=True)
 

@@ -17,7 +17,7 @@ MatcherName = Annotated[str, typer.Option("--matcher", help="Any matcher of the 
 Target = Annotated[
     Path, typer.Option("--out", help="Folder for the result; the same folder goes on where it was.", file_okay=False)
 ]
-Pairs = Annotated[str, typer.Option(help="exhaustive, sequential, retrieval, or a file with two names a line.")]
+Pairs = Annotated[str, typer.Option(help="exhaustive (images), sequential (a video), retrieval, or a file of names.")]
 MaxSide = Annotated[int, typer.Option(min=64, help="Images are matched at this long side, pixels.")]
 MapperName = Annotated[str, typer.Option("--mapper", help="incremental or global.")]
 CameraModel = Annotated[str, typer.Option("--camera", help="COLMAP camera model to estimate.")]
@@ -81,7 +81,7 @@ def reconstruct(
 
     options = MapOptions(
         matcher,
-        _pairs(pairs, source),
+        chosen_pairs(pairs, source),
         max_side,
         one_of("--mapper", mapper, ("incremental", "global")),
         one_of("--camera", camera, CAMERA_MODELS),
@@ -157,8 +157,12 @@ def localize(
     out.print(f"poses {target / 'poses.txt'}", highlight=False, soft_wrap=True)
 
 
-def _pairs(given: str, source: Path) -> Any:
-    """The choice or the file; by default sequential for a video, exhaustive for images."""
+def chosen_pairs(given: str, source: Path) -> Any:
+    """The choice or the file; by default sequential for a video, exhaustive for images.
+
+    Raises:
+        GimError: it is neither.
+    """
     from gim_models.downstream.mapping.reconstruct import CHOICES
 
     if not given:

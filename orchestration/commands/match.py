@@ -30,7 +30,7 @@ MatcherName = Annotated[
 ]
 Out = Annotated[Path, typer.Option("--out", "-o", help="The folder to write to.", file_okay=False)]
 MaxSide = Annotated[int, typer.Option(min=64, help="Larger images are reduced to this many pixels for matching.")]
-Device = Annotated[str, typer.Option(help="torch device of a learned matcher: cpu, cuda, ...")]
+Device = Annotated[str, typer.Option(help="Torch device of a learned matcher: auto, cpu, cuda...")]
 LinePixels = Annotated[
     float, typer.Option(min=0.01, help="An inlier is this close to its epipolar line, in pixels as matched.")
 ]
@@ -49,12 +49,13 @@ def match(
     warp: Warp = False,
     threshold: LinePixels = 1.0,
     max_side: MaxSide = 1600,
-    device: Device = "cpu",
+    device: Device = "auto",
 ) -> None:
     """Match images A and B with any matcher, check the matches, draw them.
 
     Folders and globs are paired in order: the first of A with the first of B. A pair that cannot be matched is named
-    and left out; the others go on.
+    and left out; the others go on. Where no more matches agree than chance gives, the images share no view: that is
+    said, and of a single pair the exit code is 1.
 
     \b
     Writes, per pair, to --out:
@@ -79,6 +80,7 @@ def match(
     opened = open_matcher(matcher, device=device)
     settings = MatchSettings(threshold, max_side, colour.value, warp)
     failed: list[BadInput] = []
+    apart = 0
     for pair in pairs:
         try:
             checked = match_files(opened, pair, target, settings)
@@ -89,9 +91,16 @@ def match(
             err.print(f"[yellow]left out[/yellow] {escape(error.problem)}", highlight=False, soft_wrap=True)
         else:
             out.print(f"{pair.name}: {checked.sentence()}", highlight=False, soft_wrap=True, markup=False)
+            apart += not checked.shared_view
     if len(failed) == len(pairs):
         raise GimError(f"none of the {len(pairs)} pairs could be matched", failed[0].remedy)
-    out.print(f"{len(pairs) - len(failed)} of {len(pairs)} pair(s) in {target}", highlight=False, soft_wrap=True)
+    if apart == len(pairs) == 1:
+        raise GimError(
+            f"{pairs[0].path0} and {pairs[0].path1} share no view that {opened.name} can find",
+            f"look at {target / f'{pairs[0].name}.jpg'}; give images with more overlap, or try another --matcher",
+        )
+    told = f"{len(pairs) - len(failed)} of {len(pairs)} pair(s) in {target}"
+    out.print(f"{told}, {apart} without a shared view" if apart else told, highlight=False, soft_wrap=True)
 
 
 def homography(
@@ -100,7 +109,7 @@ def homography(
     target: Out = Path("homography"),
     threshold: PointPixels = 3.0,
     max_side: MaxSide = 1600,
-    device: Device = "cpu",
+    device: Device = "auto",
 ) -> None:
     """Estimate the homography that maps image A onto image B, and say whether there is one.
 

@@ -10,6 +10,7 @@ import typer
 from rich.table import Table
 
 from orchestration.commands.common import out
+from orchestration.commands.mapping import Pairs, chosen_pairs
 from orchestration.commands.match import DEFAULT_MATCHER
 from orchestration.progress import reporting
 
@@ -20,14 +21,6 @@ class Renderer(StrEnum):
     auto = "auto"
     torch = "torch"
     gsplat = "gsplat"
-
-
-class Pairs(StrEnum):
-    """Which images are matched to make a map."""
-
-    exhaustive = "exhaustive"
-    sequential = "sequential"
-    retrieval = "retrieval"
 
 
 Source = Annotated[
@@ -47,7 +40,6 @@ Count = Annotated[int, typer.Option(min=2, help="Gaussians to start from, at mos
 Most = Annotated[int, typer.Option(min=2, help="Gaussians that are never exceeded.")]
 MatcherName = Annotated[str, typer.Option("--matcher", "-m", help="Who matches where a map has to be made first.")]
 Matchers = Annotated[list[str], typer.Option("--matcher", "-m", help="A matcher whose map is used (repeatable).")]
-PairsOption = Annotated[Pairs, typer.Option("--pairs", help="Which images are matched.")]
 MaxSide = Annotated[int, typer.Option(min=64, help="Images are matched at this long side, pixels.")]
 RendererOption = Annotated[Renderer, typer.Option("--renderer", help="gsplat needs CUDA; auto takes it if it can.")]
 Orbit = Annotated[int, typer.Option(min=0, help="Frames of the video; 0 for none.")]
@@ -65,7 +57,7 @@ def splat(
     count: Count = 3000,
     most: Most = 6000,
     matcher: MatcherName = DEFAULT_MATCHER,
-    pairs: PairsOption = Pairs.exhaustive,
+    pairs: Pairs = "",
     max_side: MaxSide = 1600,
     renderer: RendererOption = Renderer.auto,
     orbit: Orbit = 48,
@@ -98,7 +90,9 @@ def splat(
 
     device = usable_device(device)
     open_renderer(renderer.value, device)  # what cannot run is said before a map is made
-    mapping = Mapping(MapOptions(matcher, pairs.value, max_side, threads=threads, seed=seed), device)
+    mapping = Mapping(
+        MapOptions(matcher, chosen_pairs(pairs, Path(source)), max_side, threads=threads, seed=seed), device
+    )
     options = _options(steps, count, most, seed, init)
     with reporting(out) as progress:
         scene = open_scene(source, target, mapping, side, progress)
@@ -111,7 +105,7 @@ def splat_bench(
     source: Images,
     target: Target = Path("splat-bench"),
     matcher: Matchers = [DEFAULT_MATCHER],  # noqa: B006 - typer copies it
-    pairs: PairsOption = Pairs.exhaustive,
+    pairs: Pairs = "",
     max_side: MaxSide = 1600,
     steps: Steps = 600,
     side: Side = 160,
@@ -149,7 +143,7 @@ def splat_bench(
     open_renderer(renderer.value, device)
     contest = Contest(
         [(name, open_matcher(name, device=device)) for name in matcher],
-        MapOptions(matcher[0], pairs.value, max_side, threads=threads, seed=seed),
+        MapOptions(matcher[0], chosen_pairs(pairs, Path(source)), max_side, threads=threads, seed=seed),
         _options(steps, count, most, seed),
         side,
         renderer.value,

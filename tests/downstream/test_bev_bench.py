@@ -9,7 +9,16 @@ from planted_clouds import motion, seen_from, sweep, town
 
 from gim_data.errors import BadInput
 from gim_models.downstream.bev.align import BevSettings, yaw_of
-from gim_models.downstream.bev.bench import BenchSettings, Trial, TrialScore, run_trials, score, summarize, trials_of
+from gim_models.downstream.bev.bench import (
+    BenchSettings,
+    Trial,
+    TrialScore,
+    read_trials,
+    run_trials,
+    score,
+    summarize,
+    trials_of,
+)
 from gim_models.downstream.bev.scans import read_scans
 from gim_models.teachers.rootsift import rootsift
 
@@ -42,7 +51,8 @@ def test_random_yaw_turns_the_truth_and_the_cloud_alike(scans):
     assert trial.turn != 0
     expected = yaw_of(np.linalg.inv(PLACES["b.bin"])) + trial.turn
     assert np.angle(np.exp(1j * (yaw_of(trial.T_0to1) - expected))) == pytest.approx(0, abs=1e-9)
-    ((one, _),) = run_trials(rootsift("cpu"), read_scans(scans), [trial], BevSettings(radius=40, cell=0.2), columns=3)
+    clouds = read_trials(read_scans(scans), [trial], columns=3).clouds
+    ((one, _),) = run_trials(rootsift("cpu"), clouds, [trial], BevSettings(radius=40, cell=0.2))
     assert one.within(0.5, 1.0), one
 
 
@@ -102,6 +112,24 @@ def test_the_benchmark_from_the_shell(gim, scans, tmp_path):
     assert "100 %" in told
     assert (out / "recall.png").stat().st_size > 1000
     assert len(list((out / "examples").glob("rootsift-*.jpg"))) == 3
+
+
+def test_one_empty_scan_does_not_stop_the_others(gim, scans, tmp_path):
+    """Of three pairs the one without it is scored; who is left out, and why, stands in the file and on the screen."""
+    (scans / "c.bin").write_bytes(b"")
+    words = ("bench", "bev", scans, "-m", "rootsift", "-o", tmp_path / "out", "--columns", "3", "--radius", "40")
+    code, _, problem = gim(*words)
+    assert code == 0, problem
+    assert "left out c.bin" in problem
+    scores = json.loads((tmp_path / "out/scores.json").read_text())
+    assert [trial["name"] for trial in scores["trials"]["rootsift"]] == ["a-b"]
+    assert list(scores["left_out"]) == ["c.bin"]
+    assert "is empty" in scores["left_out"]["c.bin"]
+    (scans / "b.bin").write_bytes(b"")
+    code, _, problem = gim(*words)
+    assert code == 1
+    assert "no pair of scans is left" in problem
+    assert "b.bin is empty" in problem
 
 
 def test_one_pair_from_the_shell(gim, scans, tmp_path):
@@ -181,6 +209,7 @@ def test_help_teaches(gim, command):
 @pytest.mark.skipif(not REAL.is_dir(), reason=f"no lidar scans at {REAL}")
 def test_neighbouring_real_scans_are_aligned():
     scans = [scan for scan in read_scans(REAL) if scan.path.stem in ("000000", "000009")]
-    ((one, _),) = run_trials(rootsift("cpu"), scans, trials_of(scans, BenchSettings()), BevSettings())
+    read = read_trials(scans, trials_of(scans, BenchSettings()))
+    ((one, _),) = run_trials(rootsift("cpu"), read.clouds, read.trials, BevSettings())
     assert one.within(0.5, 1.0), one
     assert one.vertical_m < 0.3

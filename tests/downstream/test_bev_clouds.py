@@ -99,6 +99,16 @@ def test_clouds_that_are_none(tmp_path, rows, problem):
     assert "scan.bin" in caught.value.problem
 
 
+@pytest.mark.parametrize("intensity", [np.nan, 0.5])
+def test_a_scan_without_any_return_is_not_blamed_on_its_columns(tmp_path, intensity):
+    """Its width cannot be found out either, but knowing it would not help."""
+    path = tmp_path / "scan.bin"
+    path.write_bytes(np.tile([np.nan, np.nan, np.nan, intensity], (500, 1)).astype(np.float32).tobytes())
+    with pytest.raises(BadInput, match="holds no finite point") as caught:
+        read_cloud(path)
+    assert "--columns" not in caught.value.remedy
+
+
 @pytest.mark.parametrize(
     ("name", "data", "problem"),
     [

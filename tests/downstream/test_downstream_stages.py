@@ -22,11 +22,13 @@ from gim_models import registry, stages
 from gim_models.downstream import scenes, table, tasks
 from gim_models.downstream.config import DownstreamConfig, contender_keys, table_upstream
 from gim_models.downstream.mapping import bench
+from gim_models.downstream.splatting import stage as splat_stage
+from gim_models.downstream.splatting.ply import read_ply
 from gim_models.evaluation.config import EvaluateConfig
 from gim_models.training.config import StudyConfig
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "mapping"))
-from planted_scene import Scene
+from planted_scene import PlantedSparse, Scene
 
 SIZE = (320, 240)
 
@@ -69,6 +71,13 @@ def make_knowing(device):
     return Knowing()
 
 
+def make_half_blind(device):
+    """The planted matcher, but the last of the nine cameras looks past all points."""
+    scene = Scene(count=9, points=200)
+    scene.T_w2c[8][0, 3] += 100
+    return PlantedSparse(scene)
+
+
 @pytest.fixture
 def make_job(tmp_path, monkeypatch) -> Callable[..., Job]:
     """Jobs of the stages over planted sets; the planted matchers have the names of baselines."""
@@ -85,6 +94,10 @@ def make_job(tmp_path, monkeypatch) -> Callable[..., Job]:
             "planes": ("sets/wall",),
             "scans": ("sets/town",),
             "columns": 3,
+            "splats": ("sets/arc",),
+            "splat_steps": 10,
+            "splat_side": 40,
+            "splat_count": 60,
             "threads": 1,
             **changes,
         }
@@ -151,6 +164,7 @@ def check_tracking(root: Path) -> None:
     [
         ("gim_models.downstream.mapping.stage:make_maps", {"maps": ()}, "downstream.maps names no set"),
         ("gim_models.downstream.mapping.stage:make_relocalization", {"maps": ()}, "downstream.maps names no set"),
+        ("gim_models.downstream.splatting.stage:make_splats", {"splats": ("sets/else",)}, "no source of"),
         ("gim_models.downstream.flat_stage:make_planes", {"planes": ()}, "downstream.points name no set"),
         ("gim_models.downstream.bev.stage:make_bev", {"scans": ()}, "downstream.scans names no set"),
         ("gim_models.downstream.bev.stage:make_bev", {"farthest": 0.01}, "no two scans are within"),
@@ -168,6 +182,7 @@ def test_the_table_waits_for_no_task_without_sets():
     assert table_upstream("all", "bev", units, {"downstream": config}) == []
     assert table_upstream("all", "planes", units, {"downstream": config}) == []
     assert table_upstream("all", "bev", units, {"downstream": DownstreamConfig()}) == units
+    assert table_upstream("all", "splats", units, {"downstream": DownstreamConfig(splats=())}) == []
 
 
 @pytest.mark.parametrize(
@@ -192,6 +207,16 @@ def test_a_tree_of_sets_is_found_and_its_content_decides_the_digest(make_job, tm
     picture = tmp_path / "sets" / "arc" / "images" / "0000.png"
     picture.write_bytes(picture.read_bytes() + b"x")
     assert scenes.outside("all", params, tmp_path) != before
+
+
+def test_an_empty_scan_is_left_out_of_its_set_and_named(make_job, sets):
+    job = make_job("bev", "rootsift", sets)
+    (job.root / "sets/town/2.bin").write_bytes(b"")
+    summary = load("gim_models.downstream.bev.stage:make_bev")(job)
+    assert (summary["pairs"], summary["scans_left_out"]) == (1, 1)
+    scores = read_json(job.out / tasks.SCORES)
+    assert scores["sets"]["town"]["trials"] == 1
+    assert "is empty" in scores["left_out"]["town"]["2.bin"]
 
 
 def test_patterns_choose_the_matchers():
@@ -226,6 +251,37 @@ def test_a_map_that_cannot_be_made_is_a_row_of_zeros(make_job, tmp_path):
     found = {"blind": {case.name: made.cell}}
     assert tasks.rows_of(tasks.TASKS["maps"], found)[0][:4] == ["arc-every-3", "blind", "0/3", "0"]
     assert tasks.headline(tasks.TASKS["maps"], found["blind"]) == 0
+
+
+def test_splats_are_judged_at_every_held_out_picture_also_one_that_the_map_lacks(make_job, sets, monkeypatch):
+    """0000 and 0008 of nine pictures are held out; the second matcher sees nothing in 0008, so it is not placed."""
+    pytest.importorskip("pycolmap", reason="pip install 'gim[downstream]'")
+    job = make_job("splats", "planted", sets)
+    whole = splat_stage.make_splats(job)
+    (cell,) = read_json(job.out / tasks.SCORES)["sets"].values()
+    assert (cell["judged"], cell["held_out"]) == (2, 2)
+    assert cell["similarity"] == pytest.approx(100 * cell["ssim"]) == whole["similarity"]
+    assert cell["ssim"] != cell["random_ssim"]
+    assert (job.out / "splats.jpg").is_file()
+    assert 0 < len(read_ply(job.out / "arc.ply")) <= 120
+    assert "| arc | planted | 2/2 |" in whole["table"]
+    monkeypatch.setitem(registry.FACTORIES, "planted", "test_downstream_stages:make_half_blind")
+    job = make_job("splats", "planted", sets)
+    splat_stage.make_splats(job)
+    (cell,) = read_json(job.out / tasks.SCORES)["sets"].values()
+    assert (cell["judged"], cell["held_out"]) == (1, 2)
+    assert cell["similarity"] == pytest.approx(50 * cell["ssim"])
+
+
+def test_a_set_without_a_map_has_no_splats_and_says_why(make_job, sets):
+    """The pictures are flat: RootSIFT finds nothing in them. The table keeps the row, and the figure is left out."""
+    pytest.importorskip("pycolmap", reason="pip install 'gim[downstream]'")
+    job = make_job("splats", "rootsift", sets)
+    summary = splat_stage.make_splats(job)
+    (cell,) = read_json(job.out / tasks.SCORES)["sets"].values()
+    assert (cell["judged"], cell["held_out"], cell["similarity"]) == (0, 2, 0)
+    assert "not one map could be made" in cell["problem"]
+    assert (summary["similarity"], summary["figures"]) == (0, [])
 
 
 @pytest.mark.slow

@@ -48,6 +48,25 @@ def test_a_bad_pair_does_not_stop_the_others(gim, views):
     assert sorted(p.name for p in (views / "out").glob("*.json")) == ["0000-0-0.json"]
 
 
+def test_no_shared_view_is_no_success(gim, views):
+    """Two walls that have nothing in common: one pair is an error with a picture to look at, many are told apart."""
+    for side, seeds in (("a", (1, 3)), ("b", (1, 7))):
+        (views / side).mkdir()
+        for i, seed in enumerate(seeds):
+            cv2.imwrite(str(views / side / f"{i}.png"), wall(seed, (640, 480)))
+    one = views / "a/1.png", views / "b/1.png"
+    code, told, problem = gim("match", *one, "-m", "rootsift", "-o", views / "out", "--threshold", 2)
+    assert code == 1
+    assert "chance gives as many: no shared view" in told
+    assert "share no view that rootsift can find" in problem
+    assert "more overlap" in problem
+    assert (views / "out/1-1.jpg").is_file()
+    code, told, _ = gim("match", views / "a", views / "b", "-m", "rootsift", "-o", views / "out", "--threshold", 2)
+    assert code == 0
+    assert "2 of 2 pair(s)" in told
+    assert "1 without a shared view" in told
+
+
 def test_homography_writes_the_matrix(gim, views):
     out = views / "out"
     code, told, _ = gim("homography", views / "left.png", views / "right.png", "-m", "rootsift", "-o", out)

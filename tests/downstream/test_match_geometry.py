@@ -118,6 +118,25 @@ def test_no_match_is_an_error_with_a_remedy():
         require_matches(matches_of(np.zeros((0, 2)), np.zeros((0, 2))), "rootsift", "a and b")
 
 
+@pytest.mark.parametrize("count", [40, 300, 1000])
+@pytest.mark.parametrize("seed", range(3))
+def test_wrong_matches_show_no_shared_view_however_many_they_are(count, seed):
+    """The more wrong matches, the more of them agree on the best geometry: a fixed number of inliers is no proof."""
+    rng, size = np.random.default_rng(seed), (1600, 1200)
+    checked = check(matches_of(*(rng.random((count, 2)) * size for _ in range(2)), size), threshold=1.0)
+    assert checked.fit.inliers.sum() >= 8
+    assert not checked.shared_view
+    assert "no shared view" in checked.sentence()
+    assert checked.facts()["shared_view"] is False
+
+
+@pytest.mark.parametrize(("flat", "deep", "wrong"), [(0, 30, 60), (40, 0, 60), (100, 100, 400)])
+def test_a_third_of_right_matches_show_a_shared_view(flat, deep, wrong):
+    checked = check(plane_and_depth(np.random.default_rng(0), flat, deep, wrong), threshold=1.0)
+    assert checked.shared_view
+    assert "px off" in checked.sentence()
+
+
 def test_rescaling_keeps_the_outer_borders():
     corners = np.array([[-0.5, -0.5], [99.5, 49.5]], np.float32)
     np.testing.assert_allclose(rescale(corners, (100, 50), (400, 100)), [[-0.5, -0.5], [399.5, 99.5]])

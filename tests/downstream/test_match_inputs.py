@@ -63,6 +63,17 @@ def test_a_file_that_is_no_image(tmp_path):
         read_photo(path)
 
 
+@pytest.mark.parametrize("share", [1 / 3, 0.95])
+def test_a_photo_that_was_not_copied_to_its_end(tmp_path, share):
+    """OpenCV fills the rest with grey and says nothing: matches of that would be matches of a made-up picture."""
+    whole, cut = tmp_path / "whole.jpg", tmp_path / "cut.jpg"
+    cv2.imwrite(str(whole), wall())
+    cut.write_bytes(whole.read_bytes()[: int(share * whole.stat().st_size)])
+    assert read_photo(whole).shape == cv2.imread(str(cut)).shape
+    with pytest.raises(BadInput, match=r"cut\.jpg does not decode"):
+        read_photo(cut)
+
+
 def test_a_tiny_image(tmp_path):
     path = tmp_path / "dot.png"
     cv2.imwrite(str(path), np.zeros((1, 1, 3), np.uint8))

@@ -1,15 +1,20 @@
 """``gim splat`` and ``gim bench splat`` from the shell: what they write, and what they say about wrong input."""
 
 import json
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
-from mapping.planted_scene import Scene
+from mapping.planted_scene import STEP, PlantedSparse, Scene
 from planted_gaussians import blobs, photographs, ring, write_model
 
 from gim_models import registry
 from gim_models.downstream.splatting import sources
 from gim_models.downstream.splatting.ply import read_ply
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "video"))
+import clips
 
 QUICK = ("--side", 40, "--steps", 12, "--count", 30, "--orbit", 3, "--device", "cpu", "--threads", 1)
 
@@ -64,6 +69,48 @@ def test_a_contest_in_which_sift_fails(gim, tmp_path):
     before = {path: path.stat().st_mtime_ns for path in (out / "maps").rglob("points3D.bin")}
     assert gim(*words)[0] == 0  # again: nothing is mapped anew
     assert before == {path: path.stat().st_mtime_ns for path in (out / "maps").rglob("points3D.bin")}
+
+
+def make_filmed(device):
+    """A factory as the registry has them: knows a scene of sixteen cameras."""
+    return PlantedSparse(Scene(count=16, points=100))
+
+
+def test_neighbouring_frames_of_a_video_are_matched_not_all_with_all(gim, tmp_path, monkeypatch):
+    """As 'gim reconstruct' does: sixteen photographs are 120 pairs, sixteen frames of a film fewer."""
+    pytest.importorskip("pycolmap", reason="pip install 'gim[downstream]'")
+    monkeypatch.setitem(registry.FACTORIES, "filmed", "test_splat_commands:make_filmed")
+    frames = [np.full((480, 640, 3), (row + 1) * STEP, np.uint8) for row in range(16)]
+    photos = Scene(count=16, points=100).write(tmp_path / "photos")
+    pairs = {}
+    for source in (photos, clips.write(tmp_path / "film.mp4", frames)):
+        out = tmp_path / "of" / source.stem
+        code, _, problem = gim("bench", "splat", source, "-m", "filmed", "--out", out, *QUICK)
+        assert code == 0, problem
+        pairs[source.stem] = json.loads((out / "maps/planted/made.json").read_text())["pairs"]
+    assert len(pairs["photos"]) == 120
+    assert [0, 1] in pairs["film"]
+    assert len(pairs["film"]) < 100
+    code, _, problem = gim("splat", photos, "--pairs", "magic", "--out", tmp_path / "out", *QUICK)
+    assert code == 1
+    assert "--pairs 'magic' is neither" in problem
+
+
+def test_a_lens_that_is_not_known_is_named_and_the_remedy_helps(gim, model, tmp_path):
+    """COLMAP's own undistortion, here through pycolmap, gives a model that can be learned from."""
+    import pycolmap
+
+    cameras = model / "sparse/0/cameras.txt"
+    lines = [f"{line} -0.05 0.01 0 0 0 0 0 0" for line in cameras.read_text().split("\n") if line]
+    cameras.write_text("\n".join(lines).replace("PINHOLE", "FULL_OPENCV") + "\n")
+    code, _, problem = gim("splat", model, "--out", tmp_path / "scene", *QUICK)
+    assert code == 1
+    assert "has cameras FULL_OPENCV" in problem
+    assert "colmap image_undistorter" in problem
+    pycolmap.undistort_images(tmp_path / "flat", model / "sparse/0", model / "images")
+    code, told, problem = gim("splat", tmp_path / "flat", "--out", tmp_path / "scene", *QUICK)
+    assert code == 0, problem
+    assert "held-out PSNR" in told
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import combinations, pairwise
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gim_data.errors import BadInput
 from gim_data.stage import Progress, Silent
 from gim_data.types import Matcher
 from gim_models.downstream.bev.align import Alignment, BevSettings, align, lift, moved, yaw_of
@@ -95,22 +96,56 @@ def trials_of(scans: Sequence[Scan], settings: BenchSettings) -> list[Trial]:
     return [trial for pair in combinations(range(len(scans)), 2) for trial in _trials(scans, pair, settings)]
 
 
-def run_trials(
-    matcher: Matcher,
-    scans: Sequence[Scan],
-    trials: Sequence[Trial],
-    settings: BevSettings,
-    *,
-    columns: int | None = None,
-    progress: Progress | None = None,
-) -> Iterator[tuple[TrialScore, Alignment]]:
-    """Align and score the trials one after the other.
+@dataclass(frozen=True)
+class Readable:
+    """What can be aligned.
+
+    Attributes:
+        trials: those whose two clouds can be read.
+        clouds: row of the scan -> its cloud.
+        left_out: file name -> why its cloud cannot be used; trials with it are not there.
+    """
+
+    trials: list[Trial]
+    clouds: dict[int, Cloud]
+    left_out: dict[str, str]
+
+
+def read_trials(scans: Sequence[Scan], trials: Sequence[Trial], *, columns: int | None = None) -> Readable:
+    """Read the clouds of the trials; one that is damaged or empty is left out with its trials, the others stay.
+
+    Args:
+        scans: all of them.
+        trials: one or more.
+        columns: see ``read_cloud``.
 
     Raises:
-        BadInput: a cloud cannot be read.
+        BadInput: no trial remains.
     """
+    clouds: dict[int, Cloud] = {}
+    left_out: dict[str, str] = {}
+    error: BadInput | None = None
+    for row in sorted({row for trial in trials for row in (trial.scan0, trial.scan1)}):
+        try:
+            clouds[row] = read_cloud(scans[row].path, columns=columns)
+        except BadInput as problem:
+            left_out[scans[row].path.name] = problem.problem
+            error = error or problem
+    possible = [trial for trial in trials if {trial.scan0, trial.scan1} <= clouds.keys()]
+    if not possible and error is not None:
+        raise BadInput(f"no pair of scans is left: {error.problem}", error.remedy)
+    return Readable(possible, clouds, left_out)
+
+
+def run_trials(
+    matcher: Matcher,
+    clouds: Mapping[int, Cloud],
+    trials: Sequence[Trial],
+    settings: BevSettings,
+    progress: Progress | None = None,
+) -> Iterator[tuple[TrialScore, Alignment]]:
+    """Align and score the trials one after the other; ``clouds`` and ``trials`` are those of ``read_trials``."""
     bar = progress or Silent()
-    clouds = {row: read_cloud(scans[row].path, columns=columns) for t in trials for row in (t.scan0, t.scan1)}
     bar.start(f"{matcher.name} from above", len(trials))
     for trial in trials:
         found = align(matcher, clouds[trial.scan0], turned_cloud(clouds[trial.scan1], trial), settings)

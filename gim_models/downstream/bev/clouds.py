@@ -100,11 +100,13 @@ def guess_columns(values: Floats, name: str) -> int:
         name: of the file, for messages.
 
     Raises:
-        BadInput: no width divides the number of values, or the data do not tell.
+        BadInput: no width divides the number of values, no point is finite, or the data do not tell.
     """
     fitting = [width for width in _COLUMNS if len(values) % width == 0]
     if not fitting:
         raise BadInput(f"point cloud {name}: {len(values)} numbers are no rows of 3 to 8", "give --columns")
+    if not any(np.isfinite(values.reshape(-1, width)[:, :3]).all(axis=1).any() for width in fitting):
+        raise BadInput(f"point cloud {name} holds no finite point", "remove it, or record it again")
     steps = {width: _step(values.reshape(-1, width)[:, :3]) for width in fitting}
     best = min(steps.values())
     if not best < _ORDERED:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -21,15 +21,16 @@ from gim_models.downstream.bev.bench import (
     Trial,
     TrialScore,
     label,
+    read_trials,
     rows,
     run_trials,
     summarize,
     trials_of,
     turned_cloud,
 )
-from gim_models.downstream.bev.clouds import read_cloud
+from gim_models.downstream.bev.clouds import Cloud, read_cloud
 from gim_models.downstream.bev.figures import draw_alignment, draw_recall
-from gim_models.downstream.bev.scans import Scan, read_scans, scans_at
+from gim_models.downstream.bev.scans import read_scans, scans_at
 
 _EXAMPLES = 4
 
@@ -65,8 +66,10 @@ def bench_folder(
     bench: BenchSettings,
     settings: BevSettings,
     progress: Progress | None = None,
-) -> dict[str, dict[str, Any]]:
+) -> tuple[dict[str, dict[str, Any]], dict[str, str]]:
     """Score matchers on the pairs of a folder of posed scans; writes ``scores.json``, ``recall.png``, example pictures.
+
+    A scan that cannot be read is left out with its pairs, and recorded.
 
     Args:
         matchers: any.
@@ -77,30 +80,31 @@ def bench_folder(
         progress: where to report.
 
     Returns:
-        matcher -> summary (recall at every limit, over distance, over yaw; median errors).
+        matcher -> summary (recall at every limit, over distance, over yaw; median errors), and file name -> why that
+        scan was left out.
 
     Raises:
-        GimError: the folder cannot be read, or no pair is near enough.
+        GimError: the folder cannot be read, no pair is near enough, or of none can both scans be read.
     """
     scans = read_scans(scans_at(given, folder / "scans"))
     trials = trials_of(scans, bench)
     if not trials:
         raise GimError(f"{given}: no two scans are within {bench.farthest:g} m", "raise --farthest")
+    read = read_trials(scans, trials, columns=bench.columns)
+    shown = _examples(read.trials)
     scores: dict[str, list[TrialScore]] = {}
     for matcher in matchers:
-        shown = _examples(trials)
         scores[matcher.name] = []
-        for trial, (one, found) in zip(
-            trials, run_trials(matcher, scans, trials, settings, columns=bench.columns, progress=progress), strict=True
-        ):
+        done = run_trials(matcher, read.clouds, read.trials, settings, progress)
+        for trial, (one, found) in zip(read.trials, done, strict=True):
             scores[matcher.name].append(one)
             if trial.name in shown:
-                _save_example(folder / "examples", matcher.name, scans, trial, found, bench, settings)
+                _save_example(folder / "examples", matcher.name, read.clouds, trial, found, settings)
     summaries = {name: summarize(of) for name, of in scores.items()}
     draw_recall(folder / "recall.png", summaries, label(LIMITS[-1]))
-    about = {"bench": asdict(bench), "settings": asdict(settings), "summaries": summaries}
+    about = {"bench": asdict(bench), "settings": asdict(settings), "left_out": read.left_out, "summaries": summaries}
     write_json(folder / "scores.json", {**about, "trials": {name: rows(of) for name, of in scores.items()}})
-    return summaries
+    return summaries, read.left_out
 
 
 def _examples(trials: Sequence[Trial]) -> set[str]:
@@ -113,14 +117,12 @@ def _examples(trials: Sequence[Trial]) -> set[str]:
 def _save_example(
     folder: Path,
     matcher: str,
-    scans: Sequence[Scan],
+    clouds: Mapping[int, Cloud],
     trial: Trial,
     found: Alignment,
-    bench: BenchSettings,
     settings: BevSettings,
 ) -> None:
-    cloud0 = read_cloud(scans[trial.scan0].path, columns=bench.columns)
-    cloud1 = turned_cloud(read_cloud(scans[trial.scan1].path, columns=bench.columns), trial)
+    cloud0, cloud1 = clouds[trial.scan0], turned_cloud(clouds[trial.scan1], trial)
     picture = draw_alignment(
         found, cloud0, cloud1, kind=settings.kind, title=f"{matcher}, {trial.name}, {trial.distance:.1f} m apart"
     )

@@ -6,10 +6,19 @@ from pathlib import Path
 
 from gim_data.errors import BadInput
 from gim_data.files import write_json
-from gim_data.stage import Job, Progress, Summary
-from gim_data.types import Matcher
+from gim_data.stage import Job, Summary
 from gim_models.downstream.bev.align import BevSettings
-from gim_models.downstream.bev.bench import BenchSettings, TrialScore, label, rows, run_trials, summarize, trials_of
+from gim_models.downstream.bev.bench import (
+    BenchSettings,
+    Readable,
+    TrialScore,
+    label,
+    read_trials,
+    rows,
+    run_trials,
+    summarize,
+    trials_of,
+)
 from gim_models.downstream.bev.figures import draw_recall
 from gim_models.downstream.bev.scans import read_scans
 from gim_models.downstream.config import DownstreamConfig
@@ -23,8 +32,10 @@ FIGURE = "recall.png"
 def make_bev(job: Job) -> Summary:
     """Align the pairs of every set; writes ``scores.json``, ``trials.json`` (pair by pair) and ``recall.png``.
 
+    Scans that cannot be read are left out with their pairs and named in ``scores.json``.
+
     Raises:
-        BadInput: no set is configured, a cloud cannot be read, or no two scans of a set are near enough.
+        BadInput: no set is configured, no two scans of a set are near enough, or of none can both be read.
         GimError: the matcher cannot be opened.
     """
     config: DownstreamConfig = job.params["downstream"]
@@ -32,16 +43,22 @@ def make_bev(job: Job) -> Summary:
     matcher = open_unit(job, job.params["evaluate"])
     settings = BevSettings(headings=config.headings, seed=config.seed)
     which = BenchSettings(farthest=config.farthest, seed=config.seed, columns=config.columns)
-    scores = {name: _align(matcher, folder, which, settings, job.progress) for name, folder in sets.items()}
+    read = {name: _read(folder, which) for name, folder in sets.items()}
+    scores = {
+        name: [score for score, _ in run_trials(matcher, one.clouds, one.trials, settings, job.progress)]
+        for name, one in read.items()
+    }
     cells = {name: cell_of(found) for name, found in scores.items()}
     write_json(job.out / "trials.json", {name: rows(found) for name, found in scores.items()})
-    write_json(job.out / SCORES, {"sets": cells})
+    left_out = {name: one.left_out for name, one in read.items() if one.left_out}
+    write_json(job.out / SCORES, {"sets": cells, **({"left_out": left_out} if left_out else {})})
     everything = [one for found in scores.values() for one in found]
     draw_recall(job.out / FIGURE, {job.unit: summarize(everything)}, label((2.0, 5.0)))
     publish(job, TASKS["bev"], cells, [job.out / FIGURE])
     return {
         "sets": len(cells),
         "pairs": len(everything),
+        "scans_left_out": sum(len(one.left_out) for one in read.values()),
         "recall_2m_5deg": headline(TASKS["bev"], cells),
         "table": markdown(TASKS["bev"], {job.unit: cells}),
         "figures": [FIGURE],
@@ -56,13 +73,9 @@ def cell_of(scores: list[TrialScore]) -> Cell:
     return {**recalls, **counts, **summary["median"]}
 
 
-def _align(
-    matcher: Matcher, folder: Path, which: BenchSettings, settings: BevSettings, progress: Progress
-) -> list[TrialScore]:
+def _read(folder: Path, which: BenchSettings) -> Readable:
     scans = read_scans(folder)
     trials = trials_of(scans, which)
     if not trials:
         raise BadInput(f"{folder}: no two scans are within {which.farthest:g} m", "raise 'downstream.farthest'")
-    return [
-        score for score, _ in run_trials(matcher, scans, trials, settings, columns=which.columns, progress=progress)
-    ]
+    return read_trials(scans, trials, columns=which.columns)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from gim_data.files import digest_of, fingerprint, read_json, write_json
 from gim_data.stage import Progress
 from gim_data.types import Matcher
 from gim_data.video.sources import image_files
+from gim_models.downstream.mapping.pairing import Pair
 from gim_models.downstream.mapping.reconstruct import MapOptions, MapResult, reconstruct, reconstruct_by_sift
 from gim_models.downstream.mapping.store import settings_digest
 from gim_models.downstream.splatting.quality import means
@@ -86,6 +87,27 @@ def compare(source: str, out: Path, contest: Contest, progress: Progress) -> lis
         found = write_world(source, images, WORLD_VIEWS, progress)
         scenes[TRUTH] = make_scene(found, images, list(found.views), contest.side, progress)
     scenes |= _mapped_scenes(images, out / "maps", contest, progress)
+    return _learn_all(source, out, scenes, contest, progress)
+
+
+def against_random(images: Path, out: Path, contest: Contest, progress: Progress) -> list[Entry]:
+    """Learn splats from each matcher's map, and from random ones with the cameras of the first map that was made.
+
+    Args:
+        images: a folder of images.
+        out, contest, progress: as for ``compare``.
+
+    Raises:
+        BadInput: fewer than two usable images, or not one map could be made.
+    """
+    scenes, _ = _scenes_by_matchers(images, out / "maps", contest, progress)
+    return _learn_all(str(images), out, scenes, contest, progress)
+
+
+def _learn_all(
+    source: str, out: Path, scenes: Mapping[str, SplatScene | str], contest: Contest, progress: Progress
+) -> list[Entry]:
+    """An entry per scene, and the random start with the cameras of the first map."""
     usable = [scene for label, scene in scenes.items() if isinstance(scene, SplatScene) and label != TRUTH]
     if not usable:
         raise BadInput(
@@ -144,8 +166,20 @@ def _learned(label: str, scene: SplatScene | str, out: Path, contest: Contest, i
 
 def _mapped_scenes(images: Path, out: Path, contest: Contest, progress: Progress) -> dict[str, SplatScene | str]:
     """Label -> the scene of its map, or why there is none; SIFT first, on the pairs of the first matcher."""
+    found, pairs = _scenes_by_matchers(images, out, contest, progress)
+    folder, options = out / SIFT, replace(contest.mapping, matcher=SIFT)
+    made = _made(folder, images, options)
+    if made is None:
+        made = _note(folder, images, options, reconstruct_by_sift(images, folder, pairs, options, progress))
+    return {SIFT: _scene(folder, made, contest.side, progress), **found}
+
+
+def _scenes_by_matchers(
+    images: Path, out: Path, contest: Contest, progress: Progress
+) -> tuple[dict[str, SplatScene | str], list[Pair]]:
+    """Label -> the scene of its map, or why there is none; and the pairs of the first matcher."""
     found: dict[str, SplatScene | str] = {}
-    pairs: list[tuple[int, int]] = []
+    pairs: list[Pair] = []
     for name, matcher in contest.matchers:
         options = replace(contest.mapping, matcher=name)
         folder = out / safe(matcher.name)
@@ -155,11 +189,7 @@ def _mapped_scenes(images: Path, out: Path, contest: Contest, progress: Progress
             made = _note(folder, images, options, result)
         pairs = pairs or [(i, j) for i, j in made["pairs"]]
         found[matcher.name] = _scene(folder, made, contest.side, progress)
-    folder, options = out / SIFT, replace(contest.mapping, matcher=SIFT)
-    made = _made(folder, images, options)
-    if made is None:
-        made = _note(folder, images, options, reconstruct_by_sift(images, folder, pairs, options, progress))
-    return {SIFT: _scene(folder, made, contest.side, progress), **found}
+    return found, pairs
 
 
 def _scene(folder: Path, made: dict[str, Any], side: int, progress: Progress) -> SplatScene | str:

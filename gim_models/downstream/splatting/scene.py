@@ -18,7 +18,7 @@ from gim_data.stage import Progress
 from gim_data.types import Image
 from gim_data.video.sources import image_files
 from gim_models.downstream.mapping import colmap
-from gim_models.downstream.mapping.model import MapCamera, MapView, Matrix, SparseMap
+from gim_models.downstream.mapping.model import CAMERA_MODELS, MapCamera, MapView, Matrix, SparseMap
 from gim_models.downstream.mapping.scores import extent_of
 from gim_models.downstream.splatting.camera import PinholeCamera
 
@@ -79,8 +79,8 @@ def read_scene(folder: Path, long_side: int, progress: Progress) -> SplatScene:
         progress: where to report.
 
     Raises:
-        BadInput: no model, no points, an image that is missing or damaged or of another size than its camera, or too
-            few pictures.
+        BadInput: no model, no points, a lens that is not known, an image that is missing or damaged or of another size
+            than its camera, or too few pictures.
     """
     model, images = model_folder(folder), folder / "images"
     if model is None:
@@ -112,6 +112,7 @@ def make_scene(found: SparseMap, images: Path, names: Sequence[str], long_side: 
     """
     if not len(found.points):
         raise BadInput(f"the map of {images} holds no points", "make a better one: gim reconstruct, another matcher")
+    _check_lenses(found, images)
     judged = set(sorted({*names, *found.views})[::HOLD_OUT])
     extent = _extent(found)
     progress.start("pictures", len(found.views))
@@ -127,6 +128,21 @@ def make_scene(found: SparseMap, images: Path, names: Sequence[str], long_side: 
             f"give a map of more images: every {HOLD_OUT}th is held out, and two or more are needed beside them",
         )
     return SplatScene(train, held_out, sorted(judged - set(views)), found.points, found.colours, extent)
+
+
+def _check_lenses(found: SparseMap, images: Path) -> None:
+    """Refuse lenses that ``undistort`` does not know.
+
+    Raises:
+        BadInput: there is one.
+    """
+    other = sorted({view.camera.model for view in found.views.values()} - set(CAMERA_MODELS))
+    if other:
+        raise BadInput(
+            f"the map of {images} has cameras {', '.join(other)}; splats know {', '.join(CAMERA_MODELS)}",
+            "undistort it first: colmap image_undistorter --image_path MAP/images --input_path MAP/sparse/0 "
+            "--output_path FLAT, then 'gim splat FLAT'",
+        )
 
 
 def load_view(path: Path, name: str, view: MapView, long_side: int, near: float) -> SceneView:
