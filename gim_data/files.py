@@ -79,4 +79,7 @@ def tree_digest(folder: Path) -> str:
 
 def from_home(text: str | Path) -> Path:
     """A path with a leading ``~`` expanded; one that names no user's home stays as it is, as in a shell."""
-    return Path(os.path.expanduser(text))  # Path.expanduser raises instead
+    try:
+        return Path(os.path.expanduser(text))  # Path.expanduser raises where there is no such user
+    except ValueError:  # a zero byte, which no user's name has
+        return Path(text)

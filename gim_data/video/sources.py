@@ -133,9 +133,14 @@ def outside(unit: str, params: Params, root: Path) -> dict[str, Any]:
     return facts
 
 
+def is_image_file(path: Path) -> bool:
+    """Whether it is a file whose name says that it is an image."""
+    return _IMAGE.fullmatch(path.suffix.lower()) is not None and path.is_file()
+
+
 def image_files(folder: Path) -> list[Path]:
     """The images directly in a folder, in natural order (2 before 10)."""
-    files = [p for p in folder.iterdir() if _IMAGE.fullmatch(p.suffix.lower()) and p.is_file() and p.name[0] != "."]
+    files = [p for p in folder.iterdir() if is_image_file(p) and p.name[0] != "."]
     return sorted(files, key=lambda p: natural_order(p.name))
 
 

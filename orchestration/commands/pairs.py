@@ -116,7 +116,7 @@ def sample(
     shares = np.array([pair.overlap for pair in drawn])
     counts = np.histogram(shares[np.isfinite(shares)], bins=bins, range=(0, 1))[0].tolist()
     told = f"by overlap ({found.overlaps}): {' '.join(map(str, counts))}"
-    out.print(f"{target}  {len(drawn)} pairs; {told}", highlight=False)
+    out.print(f"{target}  {len(drawn)} pairs; {told}", highlight=False, soft_wrap=True)
 
 
 def _within(pair: TwoViewPair, limits: tuple[float, float]) -> bool:

@@ -247,7 +247,7 @@ def test_a_map_that_cannot_be_made_is_a_row_of_zeros(make_job, tmp_path):
     (case,) = bench.cases_of({"arc": tmp_path / "sets" / "arc"}, (3,), 60)
     made = bench.map_case(case, tmp_path / "out", Blind(), MapOptions("blind", threads=1), Silent())
     assert (made.cell["registered"], made.cell["images"], made.cell["within_1_percent"]) == (0, 3, 0)
-    assert "no two images" in made.cell["problem"]
+    assert "no 3 images" in made.cell["problem"]
     found = {"blind": {case.name: made.cell}}
     assert tasks.rows_of(tasks.TASKS["maps"], found)[0][:4] == ["arc-every-3", "blind", "0/3", "0"]
     assert tasks.headline(tasks.TASKS["maps"], found["blind"]) == 0

@@ -65,9 +65,9 @@ def test_a_recipe_taken_up_again_is_scored_in_its_own_run(tmp_path: Path) -> Non
     publish_downstream(job_of(tmp_path, "planes", MODEL, "planes"), TASKS["planes"], {"wall": {"pairs": 7}}, [])
     found = metrics(tmp_path)
     assert set(found) == {first, second}
-    assert found[first]["zeb/mean_auc_5deg"] == 0.3
+    assert found[first]["p/mean_auc_5deg"] == 0.3
     assert found[first]["downstream/planes/wall/pairs"] == 7
-    assert found[second] == {"zeb/failures": 0} | {f"zeb/mean_auc_{t}deg": 0.2 for t in (5, 10, 20)}
+    assert found[second] == {"p/failures": 0} | {f"p/mean_auc_{t}deg": 0.2 for t in (5, 10, 20)}
 
 
 def test_a_model_whose_run_was_deleted_and_a_baseline_get_runs_of_their_own(tmp_path: Path) -> None:
@@ -83,6 +83,6 @@ def test_a_model_whose_run_was_deleted_and_a_baseline_get_runs_of_their_own(tmp_
             publish_downstream(job, TASKS["planes"], {name: {"pairs": 7}}, [])
     found = metrics(tmp_path)
     assert deleted not in found
-    assert sorted(run["zeb/mean_auc_5deg"] for run in found.values() if "zeb/failures" in run) == [0.1, 0.2]
+    assert sorted(run["p/mean_auc_5deg"] for run in found.values() if "p/failures" in run) == [0.1, 0.2]
     both = {f"downstream/planes/{name}/pairs" for name in ("wall", "door")}
     assert [both <= set(run) for run in found.values()].count(True) == 1

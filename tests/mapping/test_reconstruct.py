@@ -159,8 +159,17 @@ def test_what_could_not_be_mapped_leaves_no_older_map_behind(scene, tmp_path):
     stray.match_features = lambda pairs: [matches.select(np.arange(0)) for matches in honest(pairs)]
     options = replace(OPTIONS, matcher="stray")
     assert reconstruct(tmp_path / "in", out, stray, options, Silent()).found is None
-    left = {path.name for path in out.iterdir()}
-    assert left == {"images", "work"}
+    left = {path.relative_to(out).as_posix() for path in out.glob("*/0")} | {path.name for path in out.iterdir()}
+    assert left == {"images", "sparse", "work"}
+
+
+def test_a_map_of_someone_else_is_not_replaced(scene, tmp_path):
+    theirs = tmp_path / "out" / "sparse" / "0"
+    theirs.mkdir(parents=True)
+    (theirs / "cameras.txt").write_text("theirs")
+    with pytest.raises(BadInput, match="not made here"):
+        reconstruct(scene.write(tmp_path / "in"), tmp_path / "out", PlantedSparse(scene), OPTIONS, Silent())
+    assert (theirs / "cameras.txt").read_text() == "theirs"
 
 
 def _shuffle(matches):

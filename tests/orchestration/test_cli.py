@@ -134,7 +134,7 @@ def test_outside_a_workspace(gim: Gim, tmp_path: Path, monkeypatch: pytest.Monke
         ("profiles: {x: {labels: {zoom: {least: much}}}}", "profiles.x.labels.zoom"),
         ("corpus: {videos: [f\xfcr]}".encode("latin-1"), "is not UTF-8"),
         ("labels: {teachers: [rootsift, xfeat+lightglue]}", "labels.teachers: there is no matcher 'xfeat+lightglue'"),
-        ("labels: {teachers: [rotsift]}", "did you mean rootsift?"),
+        ("labels: {teachers: [rotsift]}", "did you mean rootsift"),
         ("labels: {keypoints_of: {rotsift: 512}}", "labels.keypoints_of: there is no matcher 'rotsift'"),
         (
             "evaluate: {baselines: [roosift]}",

@@ -58,7 +58,7 @@ def test_a_contest_in_which_sift_fails(gim, tmp_path):
     assert code == 0, problem
     sift, planted, random = json.loads((out / "compare.json").read_text())["entries"]
     assert (sift["label"], planted["label"], random["label"]) == ("colmap-sift", "planted", "random")
-    assert "no two images" in sift["problem"]
+    assert "no 3 images" in sift["problem"]
     assert sift["psnr"] is None
     assert planted["judged"] == random["judged"] == 1
     assert planted["points"] > 100

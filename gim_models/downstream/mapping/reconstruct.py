@@ -117,8 +117,8 @@ def reconstruct(source: Path, out: Path, matcher: Matcher, options: MapOptions, 
     """
     colmap.version()  # missing software is said before an hour of matching
     watch = Stopwatch()
-    _forget(out)
     gathered = _gather(source, out, options, options.masks, progress)
+    _forget(out)
     watch.lap("images")
     work = out / WORK
     engine = open_engine(matcher, gathered.images, work, options)
@@ -150,8 +150,8 @@ def reconstruct_by_sift(
         BadInput: as ``reconstruct``, or an image name with a blank.
     """
     watch = Stopwatch()
-    _forget(out)
     gathered = _gather(source, out, options, None, progress)
+    _forget(out)
     watch.lap("images")
     plan = plan_cameras(gathered.images, options.camera_model)
     (out / WORK).mkdir(parents=True, exist_ok=True)
@@ -235,8 +235,15 @@ def join(engine: ImageMatcher, pairs: Sequence[Pair], quantizer: Quantizer) -> Q
 
 
 def _forget(out: Path) -> None:
-    """Take an earlier map away, so that none is taken for the one that could not be made; matches stay."""
-    shutil.rmtree(out / "sparse", ignore_errors=True)
+    """Take an earlier map away, so that none is taken for the one that could not be made; matches stay.
+
+    Raises:
+        BadInput: there is a map that was not made here.
+    """
+    model = out / "sparse" / "0"
+    if model.exists() and not (out / WORK).is_dir():
+        raise BadInput(f"{model} is a map that was not made here", "name another folder with --out")
+    shutil.rmtree(model, ignore_errors=True)
     for name in OUTPUTS:
         (out / name).unlink(missing_ok=True)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from gim_data.bench.checks import check_name
 from gim_data.bench.posed import Camera, read_cameras
 from gim_data.errors import BadInput
-from gim_data.video.sources import image_files
+from gim_data.video.sources import image_files, is_image_file
 from gim_models.downstream.mapping import colmap
 from gim_models.downstream.mapping.images import MapImage, describe
 from gim_models.downstream.mapping.images import place as place_upright
@@ -78,7 +78,7 @@ def read_queries(folder: Path, reference: Sequence[PosedImage], upright: Path) -
     posed = read_cameras(folder)
     if posed:
         return [posed_image(camera) for camera in posed]
-    photo = folder.is_file() and folder.suffix.lower() != ".txt"
+    photo = is_image_file(folder)
     lists = (
         []
         if photo
