@@ -101,6 +101,44 @@ def test_wrong_words_of_localize(gim, tmp_path, monkeypatch, words, told):
     assert told in err.replace("\n", " ")
 
 
+def test_a_single_photo_is_a_query(gim, tmp_path):
+    pytest.importorskip("pycolmap", reason="pip install 'gim[downstream]'")
+    source = Scene().write(tmp_path / "in", rows=[0, 1, 2, 4, 5, 6])
+    photo = sorted((Scene().write(tmp_path / "q") / "images").iterdir())[3]
+    words = ("--matcher", "planted", "--out", tmp_path / "out", "--threads", 1, "--device", "cpu")
+    code, out, err = gim("localize", "--map", source, "--queries", photo, *words)
+    assert code == 0, err
+    assert "planted: 1 of 1 queries localized" in out
+
+
+def test_a_file_that_is_no_list_of_queries(gim, tmp_path):
+    source = Scene().write(tmp_path / "in")
+    (tmp_path / "list.bin").write_bytes(b"\xff\xfe\x80")
+    words = ("--matcher", "planted", "--out", tmp_path / "out", "--device", "cpu")
+    code, _, err = gim("localize", "--map", source, "--queries", tmp_path / "list.bin", *words)
+    assert code == 1
+    assert "is no list of queries" in err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("reconstruct", "in", "--matcher", "planted"),
+        ("localize", "--map", "in", "--matcher", "planted"),
+        ("splat", "in"),
+        ("bench", "maps", "in", "-m", "planted"),
+    ],
+)
+def test_a_result_folder_that_is_a_file(gim, tmp_path, monkeypatch, words):
+    monkeypatch.chdir(tmp_path)
+    Scene(count=3, points=60).write(Path("in"))
+    Path("taken").write_text("mine")
+    code, _, err = gim(*words, "--out", "taken")
+    assert code == 2
+    assert "'taken' is a file" in err
+    assert Path("taken").read_text() == "mine"
+
+
 def test_a_table_of_maps_and_of_queries(gim, tmp_path):
     """Whole and thinned, by two matchers: a row each, and the numbers beside them."""
     pytest.importorskip("pycolmap", reason="pip install 'gim[downstream]'")
