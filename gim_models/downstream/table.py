@@ -63,7 +63,7 @@ def draw_totals(path: Path, totals: Mapping[str, Mapping[str, float]]) -> None:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(8.5, 4), dpi=120, layout="constrained")
+    figure = Figure(figsize=(9, 4), dpi=120, layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
     matchers = list(dict.fromkeys(unit for units in totals.values() for unit in units))
@@ -85,7 +85,7 @@ def draw_totals(path: Path, totals: Mapping[str, Mapping[str, float]]) -> None:
 def _wrapped(text: str) -> str:
     from textwrap import fill
 
-    return fill(text, 30)
+    return fill(text, 25)
 
 
 def _overview(totals: Mapping[str, Mapping[str, float]]) -> str:
