@@ -12,7 +12,6 @@ the teachers that a row uses, and its propagation. Writes ``<out>.json`` and ``<
 from __future__ import annotations
 
 import argparse
-import json
 import math
 import time
 from collections.abc import Callable, Iterator
@@ -20,6 +19,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
+
+from result_files import publish
 
 from gim_data.labels.audit import Audit, Truth
 from gim_data.labels.config import LabelsConfig, MoversConfig, ZoomConfig
@@ -187,11 +188,7 @@ def main() -> None:
     else:
         videos = (rendered(world, **how) for world in args.worlds)
     rows = table(ablation(videos, config))
-    if args.out is not None:
-        args.out.parent.mkdir(parents=True, exist_ok=True)
-        args.out.with_suffix(".json").write_text(json.dumps(rows, indent=1) + "\n")
-        args.out.with_suffix(".md").write_text(markdown(rows))
-    print(markdown(rows))
+    publish(args.out, rows, markdown(rows))
 
 
 if __name__ == "__main__":

@@ -12,6 +12,8 @@ import argparse
 import json
 from pathlib import Path
 
+from result_files import publish
+
 from gim_data.labels.audit import markdown
 from gim_data.labels.config import LabelsConfig
 from gim_data.propagation.config import PropagationConfig
@@ -37,11 +39,7 @@ def main() -> None:
     options = json.loads(args.propagation)
     rules = {f"propagated, {link}": PropagationConfig.model_validate({"link": link, **options}) for link in args.links}
     rows = audit_worlds(args.worlds, labels, rules, seconds=args.seconds, interval=args.interval, cache=args.cache)
-    if args.out is not None:
-        args.out.parent.mkdir(parents=True, exist_ok=True)
-        args.out.with_suffix(".json").write_text(json.dumps(rows, indent=1) + "\n")
-        args.out.with_suffix(".md").write_text(markdown(rows))
-    print(markdown(rows))
+    publish(args.out, rows, markdown(rows))
 
 
 if __name__ == "__main__":

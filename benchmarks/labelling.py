@@ -11,7 +11,6 @@ latter.
 from __future__ import annotations
 
 import argparse
-import json
 import tempfile
 import time
 from collections.abc import Callable
@@ -20,6 +19,7 @@ from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 import cv2
+from result_files import publish
 
 from gim_data.labels.config import LabelsConfig
 from gim_data.labels.engine import VideoLabels, cap_of, label_video, strongest
@@ -149,11 +149,7 @@ def main() -> None:
     video = rendered(args.world, seconds=args.seconds, interval=args.interval)
     config = LabelsConfig(keypoints=args.keypoints)
     rows = [measure(video, name, config, args.seconds / 60) for name in args.teachers]
-    if args.out is not None:
-        args.out.parent.mkdir(parents=True, exist_ok=True)
-        args.out.with_suffix(".json").write_text(json.dumps([asdict(row) for row in rows], indent=1) + "\n")
-        args.out.with_suffix(".md").write_text(markdown(rows))
-    print(markdown(rows))
+    publish(args.out, [asdict(row) for row in rows], markdown(rows))
 
 
 if __name__ == "__main__":

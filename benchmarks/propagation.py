@@ -23,6 +23,7 @@ import cv2
 import numpy as np
 from gim_reference import Reference
 from planted_walk import GAP, METHODS, SIZE, VIDEO, Walk, plan_walk, write_sets
+from result_files import publish
 
 from gim_data.propagation.config import PropagationConfig
 from gim_data.propagation.gim_sets import find_sets, frame_ids, read_source
@@ -135,11 +136,7 @@ def main() -> None:
         for name in args.methods:
             rows.append(measure(name, walk, runs[name]))
             print(rows[-1], file=sys.stderr, flush=True)
-    if args.out is not None:
-        args.out.parent.mkdir(parents=True, exist_ok=True)
-        args.out.with_suffix(".json").write_text(json.dumps([asdict(row) for row in rows], indent=1) + "\n")
-        args.out.with_suffix(".md").write_text(markdown(rows))
-    print(markdown(rows))
+    publish(args.out, [asdict(row) for row in rows], markdown(rows))
 
 
 if __name__ == "__main__":

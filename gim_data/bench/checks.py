@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -98,9 +98,9 @@ def check_principal(K: Matrix, size: Size, where: str) -> None:
         BadInput: so it is.
     """
     width, height = size
-    if not (0 < K[0, 2] < size[0] and 0 < K[1, 2] < size[1]):
+    if not (0 < K[0, 2] < width and 0 < K[1, 2] < height):
         raise BadInput(
-            f"{where}: principal point ({K[0, 2]:g}, {K[1, 2]:g}) is outside the {size[0]}x{size[1]} image",
+            f"{where}: principal point ({K[0, 2]:g}, {K[1, 2]:g}) is outside the {width}x{height} image",
             "give the intrinsics of the stored images; width and height may be swapped",
         )
     off, turned = (float(np.hypot(K[0, 2] - w / 2, K[1, 2] - h / 2)) for w, h in (size, (height, width)))
@@ -141,10 +141,16 @@ def check_decodable(images: Mapping[Path, str]) -> None:
     Raises:
         BadInput: it is, so named.
     """
+    for problem in damages(images):
+        raise BadInput(problem, _REPLACE)
+
+
+def damages(images: Mapping[Path, str]) -> Iterator[str]:
+    """A text for every image that is cut short or damaged; ``images`` as for ``check_decodable``."""
     with ThreadPoolExecutor() as pool:
         for (path, where), damage in zip(images.items(), pool.map(image_damage, images), strict=True):
             if damage:
-                raise BadInput(f"{where}: image {path} does not decode: {damage}", _REPLACE)
+                yield f"{where}: image {path} does not decode: {damage}"
 
 
 def image_damage(path: Path) -> str:

@@ -86,12 +86,13 @@ def draw_by(by: str, folder: Path, rules: PairRules, rng: np.random.Generator) -
     Raises:
         BadInput: the folder's files are not what they should be, or there is no depth where it is asked for.
     """
-    if by == "depth" or (by == "auto" and any(camera.depth for camera in read_cameras(folder))):
-        measured = draw_measured(folder, rules, rng)
+    cameras = [] if by == "listed" else read_cameras(folder)
+    if by == "depth" or (by == "auto" and any(camera.depth for camera in cameras)):
+        measured = _measured_pairs(folder, cameras, rules)
         if measured or by == "depth":
-            return Drawn(measured, DEPTH)
+            return Drawn(draw_listed(measured, rules, rng), DEPTH)
     listed = read_posed(folder)
-    found = None if by == "listed" else _frustum_pairs(folder, listed, rules)
+    found = _frustum_pairs(folder, cameras, listed, rules)
     if found is None:
         return Drawn(draw_listed(listed, rules, rng), GIVEN)
     return Drawn(draw_listed(found, rules, rng), FRUSTA)
@@ -106,9 +107,20 @@ def draw_pairs(folder: Path, rules: PairRules, rng: np.random.Generator) -> list
     return draw_by("bins", folder, rules, rng).pairs
 
 
-def _frustum_pairs(folder: Path, listed: Sequence[TwoViewPair], rules: PairRules) -> list[TwoViewPair] | None:
+def draw_measured(folder: Path, rules: PairRules, rng: np.random.Generator) -> list[TwoViewPair]:
+    """Benchmark pairs among the images of a posed folder that have a depth map, with the overlap that depth gives.
+
+    Raises:
+        BadInput: no image has one, or the folder's files are not what they should be.
+    """
+    return draw_by("depth", folder, rules, rng).pairs
+
+
+def _frustum_pairs(
+    folder: Path, cameras: Sequence[Camera], listed: Sequence[TwoViewPair], rules: PairRules
+) -> list[TwoViewPair] | None:
     """Every two cameras within the rules, by view frusta; None without cameras, or where no depth can be estimated."""
-    cameras = _usable(folder, read_cameras(folder), rules)
+    cameras = _usable(folder, cameras, rules)
     depths = scene_depths(_spread([p for p in listed if rotation_degrees(p.T_0to1) < 30], _PROBES)) if cameras else []
     if not depths:
         return None
@@ -121,13 +133,9 @@ def _frustum_pairs(folder: Path, listed: Sequence[TwoViewPair], rules: PairRules
     return _candidates(folder, cameras, measure, depths[len(depths) // 2], rules)
 
 
-def draw_measured(folder: Path, rules: PairRules, rng: np.random.Generator) -> list[TwoViewPair]:
-    """Benchmark pairs among the images of a posed folder that have a depth map, with the overlap that depth gives.
-
-    Raises:
-        BadInput: no image has one, or the folder's files are not what they should be.
-    """
-    cameras = _usable(folder, [camera for camera in read_cameras(folder) if camera.depth], rules)
+def _measured_pairs(folder: Path, cameras: Sequence[Camera], rules: PairRules) -> list[TwoViewPair]:
+    """Every two cameras with a depth map within the rules, by what depth says that both see."""
+    cameras = _usable(folder, [camera for camera in cameras if camera.depth], rules)
     if not cameras:
         raise BadInput(
             f"{folder}: no image has a camera and a depth map",
@@ -140,7 +148,7 @@ def draw_measured(folder: Path, rules: PairRules, rng: np.random.Generator) -> l
     def measure(i: int, j: int) -> float:
         return overlap(views[i], views[j], tolerance=TOLERANCE)
 
-    return draw_listed(_candidates(folder, cameras, measure, median, rules), rules, rng)
+    return _candidates(folder, cameras, measure, median, rules)
 
 
 def draw_listed(pairs: Sequence[TwoViewPair], rules: PairRules, rng: np.random.Generator) -> list[TwoViewPair]:

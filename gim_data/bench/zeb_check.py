@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from gim_data.bench.checks import image_damage, image_size
+from gim_data.bench.checks import damages, image_size
 from gim_data.bench.frozen import FrozenPairs, bare_identifier
 from gim_data.bench.names import ZEB, ZebSet
 from gim_data.bench.zeb import named_images, read_pair
@@ -71,7 +70,7 @@ def check_zeb(root: Path, frozen: FrozenPairs, progress: Progress) -> list[SetFi
 def check_set(folder: Path, row: ZebSet, frozen: Mapping[str, float], progress: Progress) -> SetFindings:
     """Check one data set; a wrong file is a finding, not an end."""
     pairs: dict[str, TwoViewPair] = {}
-    named: dict[Path, str] = {}
+    read: list[tuple[Path, TwoViewPair]] = []
     problems: list[str] = []
     for path in sorted(folder.glob("*.txt")):
         try:
@@ -79,11 +78,11 @@ def check_set(folder: Path, row: ZebSet, frozen: Mapping[str, float], progress: 
         except BadInput as error:
             problems.append(error.problem)
         else:
-            for image, where in named_images([(path, pair)]).items():
-                named.setdefault(image, where)
+            read.append((path, pair))
             if pairs.setdefault(bare_identifier(pair.identifier), pair) is not pair:
                 problems.append(f"{path}, line 1, name0: {pair.identifier} appears twice")
         progress.advance(1, row.dump)
+    named = named_images(read)
     return SetFindings(
         row.dump,
         folder,
@@ -93,7 +92,7 @@ def check_set(folder: Path, row: ZebSet, frozen: Mapping[str, float], progress: 
         tuple(sorted(frozen.keys() - pairs.keys())),
         tuple(sorted(pairs.keys() - frozen.keys())),
         tuple(sorted(i for i in frozen.keys() & pairs.keys() if not _agree(pairs[i].overlap, frozen[i]))),
-        (*problems, *damaged(named)),
+        (*problems, *damages(named)),
         unusual_sizes(named, row),
     )
 
@@ -108,13 +107,6 @@ def unusual_sizes(images: Iterable[Path], row: ZebSet) -> str:
         return ""
     (width, height), usual = sizes[strange[0]], "x".join(map(str, row.size))
     return f"{len(strange)} of {len(sizes)} images are not about {usual}: {strange[0].name} is {width}x{height}"
-
-
-def damaged(images: Mapping[Path, str]) -> list[str]:
-    """The images whose bytes are not what was written, as texts, each with what names it (file, line and field)."""
-    with ThreadPoolExecutor() as pool:
-        found = zip(images.items(), pool.map(image_damage, images), strict=True)
-        return [f"{where}: image {path} does not decode: {damage}" for (path, where), damage in found if damage]
 
 
 def _agree(found: float, listed: float) -> bool:

@@ -167,7 +167,8 @@ def map_images(
         )
     if not models:
         raise BadInput(
-            f"no {_SMALLEST} images could be placed in one scene: verified matches are too few, or it only turns",
+            f"no {_SMALLEST} images could be placed in one scene: their verified matches are too few, or the camera "
+            "only turns",
             "see which pairs matched in summary.txt; add images with more overlap, or try another matcher",
         )
     best = max(models.values(), key=lambda model: (model.num_reg_images(), model.num_points3D()))

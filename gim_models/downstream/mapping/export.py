@@ -11,11 +11,10 @@ import numpy as np
 from gim_data.bench.posed import Camera
 from gim_data.files import atomic, write_json
 from gim_models.downstream.mapping.model import HALF, MapView, SparseMap
-from gim_models.downstream.mapping.reconstruct import MapResult
+from gim_models.downstream.mapping.reconstruct import NUMBERS, POINTS, TEXT, TRANSFORMS, VIEW, MapResult
 from gim_models.downstream.mapping.summary import as_text, numbers
 from gim_models.downstream.mapping.viewer import write_view
 
-TRANSFORMS, VIEW, TEXT, NUMBERS = "transforms.json", "scene.html", "summary.txt", "summary.json"
 _TO_OPENGL = np.diag([1.0, -1.0, -1.0, 1.0])  # camera axes: y up, looking along -z
 
 
@@ -49,7 +48,7 @@ def write_transforms(out: Path, found: SparseMap) -> None:
     larger than ours), as nerfstudio's own conversion writes them. gsplat reads ``images/`` and ``sparse/0`` instead.
     """
     frames = [_frame(name, view) for name, view in found.views.items()]
-    write_json(out / TRANSFORMS, {"camera_model": "OPENCV", "ply_file_path": "points.ply", "frames": frames})
+    write_json(out / TRANSFORMS, {"camera_model": "OPENCV", "ply_file_path": POINTS, "frames": frames})
 
 
 def _frame(name: str, view: MapView) -> dict[str, Any]:

@@ -25,7 +25,8 @@ from gim_models.downstream.mapping.store import MatchStore, settings_digest
 from gim_models.teachers.rootsift import RootSift
 
 WORK = "work"
-OUTPUTS = ("points.ply", "transforms.json", "scene.html", "summary.txt", "summary.json")
+POINTS, TRANSFORMS, VIEW = "points.ply", "transforms.json", "scene.html"
+TEXT, NUMBERS = "summary.txt", "summary.json"
 """What a finished attempt leaves beside ``sparse``, written here and by ``export``."""
 COLMAP_SIFT = "colmap-sift"
 """The label of COLMAP's own features and matches."""
@@ -244,7 +245,7 @@ def _forget(out: Path) -> None:
     if model.exists() and not (out / WORK).is_dir():
         raise BadInput(f"{model} is a map that was not made here", "name another folder with --out")
     shutil.rmtree(model, ignore_errors=True)
-    for name in OUTPUTS:
+    for name in (POINTS, TRANSFORMS, VIEW, TEXT, NUMBERS):
         (out / name).unlink(missing_ok=True)
 
 
@@ -269,7 +270,7 @@ def _mapped(
     where = out / WORK / "database.db", out / "images", out / WORK / "models"
     try:
         model = colmap.map_images(*where, options.mapper, progress, threads=options.threads, seed=options.seed)
-        colmap.save(model, out / "sparse" / "0", out / "points.ply")
+        colmap.save(model, out / "sparse" / "0", out / POINTS)
         found = colmap.to_map(model)
     except BadInput as error:
         problem = str(error)

@@ -78,23 +78,23 @@ def read_queries(folder: Path, reference: Sequence[PosedImage], upright: Path) -
     posed = read_cameras(folder)
     if posed:
         return [posed_image(camera) for camera in posed]
-    photo = is_image_file(folder)
-    lists = (
-        []
-        if photo
-        else [folder]
-        if folder.is_file()
-        else sorted([*folder.glob(INTRINSICS), *folder.glob(f"queries/{INTRINSICS}")])
-    )
+    lists = _query_lists(folder)
     if lists:
         return [query for listed in lists for query in _read_list(listed)]
     place = folder / "images" if (folder / "images").is_dir() else folder
-    files = [folder] if photo else image_files(place) if place.is_dir() else []
+    files = image_files(place) if place.is_dir() else [folder]
     if not files:
         raise BadInput(f"{folder} holds no image", "name a folder of query images")
     upright.mkdir(parents=True, exist_ok=True)
     images = [place_upright(path, upright / path.name) for path in files]
     return [PosedImage(image, _likely_camera(image, reference), None) for image in images]
+
+
+def _query_lists(folder: Path) -> list[Path]:
+    """The lists with intrinsics that were named, or that lie in the folder; none where a photo was named."""
+    if folder.is_file():
+        return [] if is_image_file(folder) else [folder]
+    return sorted([*folder.glob(INTRINSICS), *folder.glob(f"queries/{INTRINSICS}")])
 
 
 def split_off(folder: Path, reference: Sequence[PosedImage], every: int) -> tuple[list[PosedImage], list[PosedImage]]:
