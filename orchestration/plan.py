@@ -82,7 +82,7 @@ def extent_of(params: Params, lengths: Sequence[float], fps: float) -> Extent:
     labels, interval = params["labels"], params["frames"].interval
     passes = len(labels.teachers) * (1 if labels.zoom is None else 2)
     usable = [trimmed(seconds, params["shots"]) for seconds in lengths]
-    frames = [int(seconds / interval) + 1 for seconds in usable]
+    frames = [int(seconds // interval) + 1 for seconds in usable]  # 26.2 / 0.2 is 131.0, but 131 * 0.2 lies behind 26.2
     skips = {round(skip / interval) for skip in labels.skips} - {0}
     pairs = sum(max(0, count - skip) for count in frames for skip in skips)
     return Extent(len(usable), sum(usable), sum(lengths) * fps, sum(frames), pairs * passes)

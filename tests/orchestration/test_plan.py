@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
@@ -25,6 +25,7 @@ PARAMS = {
 
 @settings(max_examples=40, deadline=None)
 @given(st.floats(1, 200), st.sampled_from([0.2, 1 / 3, 0.5]))
+@example(26.2, 0.2)
 def test_frames_and_pairs_are_those_that_labelling_will_make(seconds, interval):
     params = {**PARAMS, "frames": FramesConfig(interval=interval)}
     extent = extent_of(params, [seconds], 30)
