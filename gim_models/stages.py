@@ -64,7 +64,7 @@ MATCHES = Stage(
     external="gim_data.labels.outside:outside",
     pool="gpu",
     upstream="gim_models.stages:matches_upstream",
-    version="2",
+    version="3",
     doc="Robustly filtered correspondences per teacher, skip and pass; empty results recorded.",
 )
 BASE_MODEL = Stage(
@@ -126,6 +126,7 @@ PREDICTIONS = Stage(
     external="gim_models.evaluation.baselines:outside",
     pool="gpu",
     upstream="gim_models.stages:matcher_upstream",
+    version="2",
     doc="Matches of every benchmark pair, once per matcher.",
 )
 SCORES = Stage(
@@ -184,6 +185,7 @@ MAPS = Stage(
     external="gim_models.downstream.config:mapping_outside",
     pool="gpu",
     upstream="gim_models.downstream.config:contender_upstream",
+    version="2",
     doc="Multi-view reconstruction by each matcher, whole sets and thinned ones, against the true cameras.",
 )
 RELOCALIZATION = Stage(
@@ -197,6 +199,7 @@ RELOCALIZATION = Stage(
     external="gim_models.downstream.config:mapping_outside",
     pool="gpu",
     upstream="gim_models.downstream.config:contender_upstream",
+    version="2",
     doc="Where query images were taken, in a map of the others.",
 )
 SPLATS = Stage(
@@ -216,6 +219,7 @@ SPLATS = Stage(
     external="gim_models.downstream.config:mapping_outside",
     pool="gpu",
     upstream="gim_models.downstream.config:contender_upstream",
+    version="2",
     doc="Gaussian splats from each matcher's map and from a random start, at pictures that were held out.",
 )
 PLANES = Stage(
@@ -229,6 +233,7 @@ PLANES = Stage(
     external="gim_models.evaluation.baselines:outside",
     pool="gpu",
     upstream="gim_models.downstream.config:contender_upstream",
+    version="2",
     doc="Homographies against the truth, fundamental matrices against clicked points.",
 )
 BEV = Stage(
@@ -242,6 +247,7 @@ BEV = Stage(
     external="gim_models.evaluation.baselines:outside",
     pool="gpu",
     upstream="gim_models.downstream.config:contender_upstream",
+    version="2",
     doc="Lidar scans aligned by matching what they look like from above.",
 )
 DOWNSTREAM = Stage(

@@ -8,13 +8,13 @@ from typing import Any, Generic, Protocol, Self, TypeVar
 
 import numpy as np
 import torch
-from kornia.feature.lightglue import filter_matches
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
 from gim_data.types import Features, Image, Mask, Matches
 from gim_models.folder import Loader
+from gim_models.precision import matching_dtype
 from gim_models.sparse.detectors import DETECTORS
 from gim_models.sparse.lightglue import GlueNet, GlueShape, Side, published_glue
 from gim_models.sparse.xfeat import Keypoints, published_xfeat
@@ -59,12 +59,12 @@ class Detector(Protocol):
 class GlueNetwork(Protocol):
     """What ``SparseGlueMatcher`` asks of LightGlue, SuperGlue or another glue."""
 
-    def layers(self, side0: Side, side1: Side) -> list[tuple[Tensor, Tensor]]:
-        """The states of both images after every layer that can be read out."""
+    def layers(self, side0: Side, side1: Side, *, dtype: torch.dtype = ...) -> list[tuple[Tensor, Tensor]]:
+        """The states of both images after every layer that can be read out, by products in ``dtype``."""
         ...
 
-    def assignment(self, states: list[tuple[Tensor, Tensor]]) -> Tensor:
-        """Log-assignment (B, M + 1, N + 1) after the last layer."""
+    def mutual(self, states: list[tuple[Tensor, Tensor]], threshold: float) -> tuple[Tensor, Tensor]:
+        """For every keypoint of the first image its partner, or -1, and its probability, both (B, M)."""
         ...
 
     def to(self, device: str) -> Self:
@@ -107,6 +107,7 @@ class SparseGlueMatcher(Generic[Glue]):
         self.max_keypoints = max_keypoints
         self.filter_threshold = filter_threshold
         self.device = torch.device(device)
+        self.dtype = matching_dtype(self.device)
 
     def extract(self, image: Image, mask: Mask | None = None) -> Features:
         """Detect and describe keypoints of one (H, W, 3) image where ``mask`` (H, W) allows."""
@@ -138,8 +139,8 @@ class SparseGlueMatcher(Generic[Glue]):
         if min(len(pairs[0][0]), len(pairs[0][1])) == 0:
             return [_to_matches(a, b, np.empty(0, np.int64), np.empty(0, np.int64), []) for a, b in pairs]
         sides = [_to_side([pair[i] for pair in pairs], self.detector.corner, self.device) for i in (0, 1)]
-        scores = self.network.assignment(self.network.layers(*sides))
-        target, _, confidence, _ = filter_matches(scores, self.filter_threshold)
+        states = self.network.layers(*sides, dtype=self.dtype)
+        target, confidence = self.network.mutual(states, self.filter_threshold)
         found = []
         for (a, b), to, sure in zip(pairs, target.cpu().numpy(), confidence.cpu().numpy(), strict=True):
             index0 = np.flatnonzero(to >= 0)

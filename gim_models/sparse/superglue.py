@@ -10,12 +10,13 @@ import math
 from itertools import pairwise
 
 import torch
+from kornia.feature.lightglue import filter_matches
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from gim_models.folder import Loader
 from gim_models.seeding import seeded
+from gim_models.sparse.attention import attend
 from gim_models.sparse.lightglue import Side
 from gim_models.sparse.matcher import SparseGlueMatcher, over_detector
 
@@ -88,6 +89,11 @@ class SuperGlue(nn.Module):
         scores = x0 @ x1.transpose(1, 2) / self.shape.descriptor_dim**0.5
         return log_transport(scores, self.dustbin, self.shape.iterations)
 
+    def mutual(self, states: list[tuple[Tensor, Tensor]], threshold: float) -> tuple[Tensor, Tensor]:
+        """As of ``GlueNet``."""
+        target, _, sure, _ = filter_matches(self.assignment(states), threshold)
+        return target, sure
+
     def _embed(self, side: Side) -> Tensor:
         longest = side.size.max(1, keepdim=True).values
         centred = (side.points - side.size[:, None] / 2) / (_WIDE * longest)[:, None]
@@ -110,7 +116,7 @@ class Attention(nn.Module):
             projection(tokens).unflatten(-1, (self.heads, -1)).transpose(1, 2)
             for projection, tokens in ((self.query, x), (self.key, source), (self.value, source))
         )
-        heard = F.scaled_dot_product_attention(query, key, value).transpose(1, 2).flatten(2)
+        heard = attend(query, key, value).transpose(1, 2).flatten(2)
         update: Tensor = self.update(torch.cat([x, self.merge(heard)], -1))
         return update
 

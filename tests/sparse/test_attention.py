@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 import torch
-from kornia.feature.lightglue import LightGlue, TransformerLayer
+from kornia.feature.lightglue import LightGlue, TransformerLayer, filter_matches
 from torch.nn import functional as F
 
+from gim_models.precision import matching_dtype
 from gim_models.sparse.attention import attend
-from gim_models.sparse.lightglue import GlueNet, GlueShape
+from gim_models.sparse.lightglue import GlueNet, GlueShape, Side, published_glue
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 7, 5, 8), (2, 3, 40, 40, 16), (1, 2, 1, 9, 4)])
@@ -42,3 +43,39 @@ def test_making_a_network_leaves_torchs_fused_attention_on():
     torch.backends.cuda.enable_flash_sdp(True)
     GlueNet(GlueShape())
     assert torch.backends.cuda.flash_sdp_enabled()
+
+
+def planted(noise: float) -> tuple[torch.Tensor, tuple[Side, Side]]:
+    """Two pairs of 300 keypoints; the second image has the first one's, moved and in another order."""
+    generator = torch.Generator().manual_seed(0)
+    points, size = torch.rand(2, 300, 2, generator=generator) * 400, torch.full((2, 2), 400.0)
+    descriptors = F.normalize(torch.randn(2, 300, 64, generator=generator), dim=-1)
+    order = torch.randperm(300, generator=generator)
+    other = F.normalize(descriptors + noise * torch.randn(2, 300, 64, generator=generator), dim=-1)[:, order]
+    return order, (Side(points, descriptors, size), Side(points[:, order] + 3, other, size))
+
+
+@pytest.mark.parametrize("threshold", [0.0, 0.1, 0.6])
+def test_mutual_matches_are_those_that_kornia_filters_from_the_assignment(threshold):
+    _, sides = planted(0.02)
+    net = published_glue()
+    with torch.inference_mode():
+        states = net.layers(*sides)
+        target, _, confidence, _ = filter_matches(net.assignment(states), threshold)
+        found, sure = net.mutual(states, threshold)
+    assert torch.equal(found, target)
+    assert (found >= 0).sum() > 100
+    assert torch.allclose(sure, confidence, atol=1e-5)
+
+
+def test_products_in_bfloat16_find_what_float32_finds():
+    order, sides = planted(0.02)
+    net = published_glue()
+    with torch.inference_mode():
+        exact, short = (net.mutual(net.layers(*sides, dtype=t), 0.1)[0] for t in (torch.float32, torch.bfloat16))
+    assert (exact == short).float().mean() > 0.97
+    assert (order[short[short >= 0]] == (short >= 0).nonzero()[:, 1]).float().mean() > 0.99
+
+
+def test_a_device_without_instructions_for_bfloat16_matches_in_float32():
+    assert matching_dtype(torch.device("meta")) is torch.float32
