@@ -3,8 +3,8 @@
 Renders a small synthetic world, draws its pairs as the training stages do (decoded, fitted and batched in background
 threads), and takes optimizer steps on them at the default training size. The seconds of a pair, read and computed, are
 CPU time of one thread, which a busy machine changes little; steps per second and the share of waiting are of wall time.
-The first step does not count: it waits for the first batch. Threads are a few batches ahead by then, so steps must be
-more than those to show that data is short; the seconds that reading takes show it in any case.
+The first two steps do not count: they wait for the first batch and for the compiler. Threads are a few batches ahead by
+then, so steps must be more than those to show that data is short; the seconds that reading takes show it in any case.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from gim_models.training.augment import augment
 from gim_models.training.config import Student, TrainConfig
 from gim_models.training.families.family import FAMILIES, Family, family_of
 from gim_models.training.prefetch import ahead
+from gim_models.training.speed import compile_blocks, lay_out
 from gim_models.training.stages import truth_supply
 from gim_models.training.stream import BatchStream
 
@@ -73,11 +74,11 @@ def stream(world: Path, config: TrainConfig) -> BatchStream:
 
 
 def measured(family: Family[Any], network: nn.Module, batches: BatchStream, config: TrainConfig, steps: int) -> Cost:
-    """Take ``steps`` optimizer steps after one that does not count."""
+    """Take ``steps`` optimizer steps after two that do not count: the compiler may look at both."""
     optimizer = torch.optim.AdamW([p for p in network.parameters() if p.requires_grad], lr=config.learning_rate)
     ready, busy, waited, began = ahead(batches, config.workers), 0.0, 0.0, 0.0
-    for step in range(steps + 1):
-        if step == 1:
+    for step in range(steps + 2):
+        if step == 2:
             busy, waited, began = 0.0, 0.0, time.monotonic()
         asked = time.monotonic()
         batch = next(ready)
@@ -110,6 +111,13 @@ def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--steps", type=int, default=8, help="optimizer steps that count (default: 8)")
     parser.add_argument("--batch", type=int, default=4, help="pairs per step (default: 4, as in the recipe)")
     parser.add_argument("--workers", type=int, default=1, help="threads that read and fit images (default: 1)")
+    parser.add_argument("--precision", choices=["float32", "bfloat16"], default="float32", help="as train.precision")
+    parser.add_argument(
+        "--compiler",
+        choices=["eager", "inductor"],
+        default="eager",
+        help="as train.compiler; compiling takes minutes before the first steps",
+    )
     found = parser.parse_args(given)
     for arch in found.arch:
         if arch not in FAMILIES:
@@ -126,7 +134,7 @@ def main() -> None:
     """Measure and print."""
     asked = arguments()
     torch.set_num_threads(1)
-    config = TrainConfig(batch=asked.batch, workers=asked.workers)
+    config = TrainConfig(batch=asked.batch, workers=asked.workers, precision=asked.precision, compiler=asked.compiler)
     shape = f"{config.batch} pairs of {config.image_size[0]} x {config.image_size[1]}"
     with tempfile.TemporaryDirectory() as folder:
         batches = stream(rendered_world(Path(folder)), config)
@@ -134,6 +142,9 @@ def main() -> None:
         for arch in asked.arch:
             family = family_of(arch)
             network = family.start(Student(name=arch, arch=arch), 0).train()
+            lay_out(network)
+            if config.compiler == "inductor":
+                compile_blocks(network)
             cost = measured(family, network, batches, config, asked.steps)
             trained = sum(value.numel() for value in network.parameters() if value.requires_grad)
             print(

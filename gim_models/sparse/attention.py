@@ -1,8 +1,9 @@
-"""LightGlue's attention by plain products: what kornia's blocks compute, at half the cost on a CPU.
+"""LightGlue's attention: what kornia's blocks compute, at half the cost on a CPU.
 
-On a CPU, torch's fused attention is no faster than two products and a softmax in float32, and three times slower in
-bfloat16, for which processors have instructions; and kornia's cross-attention transposes a large matrix to use it
-twice, which costs more than computing it twice. ``benchmarks/attention.py`` measures both.
+On a CPU, torch's fused attention is three times slower than two products and a softmax in bfloat16, for which
+processors have instructions. In float32 it takes as long and less memory, but its backward pass takes longer. And
+kornia's cross-attention transposes a large matrix to use it twice, which costs more than computing it twice.
+``benchmarks/attention.py`` and ``benchmarks/networks.py`` measure it.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ from torch.nn import functional as F
 
 def attend(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
     """Softmax attention: (..., M, d) queries, (..., N, d) keys and values to (..., M, d)."""
-    if query.device.type != "cpu":
+    exact = value.dtype == torch.float32 and not torch.is_grad_enabled()
+    if exact or query.device.type != "cpu":
         return F.scaled_dot_product_attention(query, key, value)
     likeness: Tensor = query * query.shape[-1] ** -0.5 @ key.transpose(-1, -2)
     return likeness.softmax(-1) @ value

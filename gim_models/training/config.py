@@ -158,6 +158,11 @@ class TrainConfig(Section):
     precision: Literal["float32", "bfloat16"] = Field(
         default="float32", description="of the layers' products; bfloat16 is faster where the processor has it"
     )
+    compiler: Literal["eager", "inductor"] = Field(
+        default="eager",
+        exclude=True,
+        description="inductor: blocks are compiled first, minutes that pay in long runs; needs a C++ compiler",
+    )
     device: str = Field(default="cpu", exclude=True, description="where training runs")
 
     @model_validator(mode="after")

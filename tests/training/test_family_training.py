@@ -74,6 +74,23 @@ def test_a_killed_run_of_any_family_ends_at_the_same_bits(arch, accumulate, extr
     assert all(torch.equal(value, resumed.weights[name]) for name, value in whole.weights.items())
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("arch", ["superglue", "dkm"])
+def test_compiled_blocks_compute_what_they_did(arch, extractor, tmp_path):
+    eager, _ = run(recipe(), arch, 3, tmp_path / "eager")
+    compiled, _ = run(recipe(compiler="inductor"), arch, 3, tmp_path / "compiled")
+    losses = [[row["train/loss"] for row in trained.history] for trained in (eager, compiled)]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-2)  # what Adam makes of rounding
+    assert eager.weights.keys() == compiled.weights.keys()
+
+
+def test_compiling_without_a_compiler_is_an_error_with_a_remedy(extractor, tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(GimError, match=r"no C\+\+ compiler") as caught:
+        run(recipe(compiler="inductor"), "superglue", 1, tmp_path / "run")
+    assert "eager" in caught.value.remedy
+
+
 @pytest.mark.parametrize("arch", NEW)
 def test_all_that_is_not_frozen_learns_from_labels_and_from_geometry(arch, extractor):
     """One batch of both kinds reaches every trainable parameter, and none that is frozen."""
