@@ -55,7 +55,7 @@ class LabelsConfig(Section):
     """Which teachers label which frame pairs, and what their matches must pass."""
 
     teachers: tuple[str, ...] = Field(
-        ("rootsift", "xfeat+lighterglue"), min_length=1, description="matchers whose labels are united"
+        ("rootsift", "xfeat+lighterglue", "klt"), min_length=1, description="matchers whose labels are united"
     )
     skips: tuple[float, ...] = Field(
         (1 / 3, 2 / 3, 4 / 3),

@@ -173,8 +173,8 @@ def test_the_stage_labels_with_klt_and_reads_the_video_for_it_alone(tmp_path: Pa
             assert len(label) > 50
             assert np.mean(np.abs(moved - (-8.0 * apart, 0)).max(axis=1) < 0.3) > 0.97
     assert matches_upstream("v", "videos", ["v"], {"labels": config}) == ["v"]
-    assert matches_upstream("v", "videos", ["v"], {"labels": LabelsConfig()}) == []
-    assert matches_upstream("v", "frames", ["v"], {"labels": LabelsConfig()}) == ["v"]
+    assert matches_upstream("v", "videos", ["v"], {"labels": LabelsConfig(teachers=("rootsift",))}) == []
+    assert matches_upstream("v", "frames", ["v"], {"labels": LabelsConfig(teachers=("rootsift",))}) == ["v"]
 
 
 def test_klt_is_a_teacher_and_no_matcher():
