@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -125,12 +126,12 @@ def gather(
 
 
 def describe(path: Path, name: str) -> MapImage:
-    """One upright image file as a ``MapImage``; only its header is read.
+    """One upright image file as a ``MapImage``; of most formats only the header is read.
 
     Raises:
-        BadInput: it is no image.
+        BadInput: it is no image, or a damaged one.
     """
-    with _opened(path) as picture:
+    with _opened(path) as picture, _telling(path):
         return MapImage(name, path, picture.size, _exif_focal(picture), _device(picture))
 
 
@@ -163,12 +164,10 @@ def place(path: Path, target: Path) -> MapImage:
         BadInput: it is no image, or a damaged one.
     """
     with _opened(path) as picture:
-        turned = picture.getexif().get(ExifTags.Base.Orientation, _UPRIGHT) != _UPRIGHT
-        size, focal, device = picture.size, _exif_focal(picture), _device(picture)
-        try:
+        with _telling(path):
+            turned = picture.getexif().get(ExifTags.Base.Orientation, _UPRIGHT) != _UPRIGHT
+            size, focal, device = picture.size, _exif_focal(picture), _device(picture)
             picture.load()
-        except (OSError, SyntaxError, ValueError) as error:
-            raise BadInput(f"{path} is damaged: {error}", "replace it") from None
         if turned:
             upright = ImageOps.exif_transpose(picture).convert("RGB")
             size = upright.size
@@ -237,6 +236,15 @@ def _opened(path: Path) -> Pillow.Image:
         return Pillow.open(path)
     except (OSError, UnidentifiedImageError, Pillow.DecompressionBombError) as error:
         raise BadInput(f"{path} is no readable image: {error}", "replace it, or take it away") from None
+
+
+@contextmanager
+def _telling(path: Path) -> Iterator[None]:
+    """Say which image is damaged; to ask a PNG for its EXIF reads all of it."""
+    try:
+        yield
+    except (OSError, SyntaxError, ValueError) as error:
+        raise BadInput(f"{path} is damaged: {error}", "replace it") from None
 
 
 def _exif_focal(picture: Pillow.Image) -> float | None:
