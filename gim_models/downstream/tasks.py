@@ -97,6 +97,7 @@ TASKS: dict[str, Task] = {
                 Column("0.25, 2°", _number("recall_0.25_2deg", 0)),
                 Column("0.5, 5°", _number("recall_0.5_5deg", 0)),
                 Column("1, 10°", _number("recall_1_10deg", 0)),
+                Column("5, 10°", _number("recall_5_10deg", 0)),
                 Column("0.5 %, 2°", _number("recall_0.5percent_2deg", 0)),
                 Column("1 %, 5°", _number("recall_1percent_5deg", 0)),
                 Column("2 %, 10°", _number("recall_2percent_10deg", 0)),

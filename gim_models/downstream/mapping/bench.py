@@ -151,10 +151,11 @@ def localize_set(
         found = localize(reference, queries, out, matcher, options, progress)
     except BadInput as error:
         return failed | {"queries": len(queries), "problem": error.problem}
-    return _localized_cell(found)
+    return localized_cell(found)
 
 
-def _localized_cell(found: Localized) -> Cell:
+def localized_cell(found: Localized) -> Cell:
+    """The numbers of the row of a set with known query poses."""
     numbers, middle = found.as_json(), found.median_error
     return {
         "queries": numbers["queries"],
