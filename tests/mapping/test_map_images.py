@@ -82,8 +82,19 @@ def test_thinning_drops_the_links_of_before_and_no_file(tmp_path):
     (tmp_path / "out" / "mine.txt").write_text("kept")
     gather(tmp_path / "in", tmp_path / "out", masks=None, frames=9, every=2)
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a.jpg", "c.jpg", "mine.txt"]
-    gather(tmp_path / "in", tmp_path / "in", masks=None, frames=9, every=2)
-    assert len(list((tmp_path / "in").iterdir())) == 4
+
+
+def test_photos_are_never_written_over(tmp_path):
+    """A turned one would be replaced by its upright copy where the result goes to the folder of the photos."""
+    photo(tmp_path / "in" / "plain.jpg", (90, 60))
+    photo(tmp_path / "in" / "turned.jpg", (90, 60), orientation=6)
+    (tmp_path / "set").mkdir()
+    (tmp_path / "set" / "images").symlink_to(tmp_path / "in")
+    before = {path.name: path.read_bytes() for path in (tmp_path / "in").iterdir()}
+    for source, out in (("in", "in"), ("set", "set/images"), ("set", "in"), ("in", "set/images"), ("in", "in/images")):
+        with pytest.raises(BadInput, match="holds the photos themselves"):
+            gather(tmp_path / source, tmp_path / out, masks=None, frames=9)
+    assert {path.name: path.read_bytes() for path in (tmp_path / "in").iterdir()} == before
 
 
 def test_a_turned_photo_is_laid_out_upright_and_others_are_linked(tmp_path):

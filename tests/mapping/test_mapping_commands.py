@@ -181,6 +181,29 @@ def test_a_set_that_cannot_be_read_is_a_row_with_its_problem_and_the_next_goes_o
     assert written["arc"]["problem"] == ""
 
 
+@pytest.mark.parametrize("place", ["in", "in/images"])
+def test_a_result_among_the_photos(gim, tmp_path, place):
+    source = Scene(count=3, points=60).write(tmp_path / "in")
+    before = {path.name: path.read_bytes() for path in (source / "images").iterdir()}
+    code, _, err = gim("reconstruct", source, "--matcher", "planted", "--out", tmp_path / place)
+    assert code == 1
+    assert "name another folder with --out" in err
+    assert {path.name: path.read_bytes() for path in (source / "images").iterdir()} == before
+
+
+def test_queries_are_not_laid_out_over_themselves(gim, tmp_path):
+    """The result folder's ``queries`` are the photos."""
+    source = Scene(count=3, points=60).write(tmp_path / "in")
+    (tmp_path / "out" / "queries").mkdir(parents=True)
+    photo = tmp_path / "out" / "queries" / "q.png"
+    photo.write_bytes((source / "images" / "0001.png").read_bytes())
+    words = ("--map", source, "--queries", photo, "--matcher", "planted", "--out", tmp_path / "out")
+    code, _, err = gim("localize", *words)
+    assert code == 1
+    assert "name another folder with --out" in err
+    assert not photo.is_symlink()
+
+
 def test_a_set_of_two_images_is_a_row_beside_others(gim, tmp_path):
     pytest.importorskip("pycolmap", reason="pip install 'gim[downstream]'")
     few, arc = Scene().write(tmp_path / "few", rows=[0, 1]), Scene().write(tmp_path / "arc")

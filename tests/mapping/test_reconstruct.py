@@ -172,6 +172,15 @@ def test_a_map_of_someone_else_is_not_replaced(scene, tmp_path):
     assert (theirs / "cameras.txt").read_text() == "theirs"
 
 
+def test_photos_of_another_set_are_not_replaced(scene, tmp_path):
+    """They have the same names as those that are mapped."""
+    other = scene.write(tmp_path / "other", size=(64, 48))
+    before = {path.name: path.read_bytes() for path in (other / "images").iterdir()}
+    with pytest.raises(BadInput, match="not made here"):
+        reconstruct(scene.write(tmp_path / "in"), other, PlantedSparse(scene), OPTIONS, Silent())
+    assert {path.name: path.read_bytes() for path in (other / "images").iterdir()} == before
+
+
 def _shuffle(matches):
     order = np.random.default_rng(0).permutation(len(matches))
     other = matches.select(order)

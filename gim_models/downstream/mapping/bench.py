@@ -14,6 +14,7 @@ from gim_data.stage import Progress
 from gim_data.types import Matcher
 from gim_data.video.sources import image_files
 from gim_models.downstream.mapping.absolute import SHARES, THRESHOLDS
+from gim_models.downstream.mapping.images import photo_folder
 from gim_models.downstream.mapping.localize import Localized, localize
 from gim_models.downstream.mapping.model import SparseMap
 from gim_models.downstream.mapping.reconstruct import (
@@ -68,7 +69,7 @@ def cases_of(sets: Mapping[str, Path], every: Sequence[int], most: int) -> list[
     """
     found, usable = [], False
     for name, folder in sets.items():
-        count = len(image_files(folder / "images" if (folder / "images").is_dir() else folder))
+        count = len(image_files(photo_folder(folder)))
         least = max(1, ceil(count / most))
         steps = [step for step in every if ceil(count / (step * least)) >= FEWEST]
         usable = usable or bool(steps)

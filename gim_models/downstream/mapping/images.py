@@ -109,12 +109,16 @@ def gather(
         progress: where to report.
 
     Raises:
-        BadInput: nothing there, fewer than two usable images, or masks of which none belongs to an image.
+        BadInput: nothing there, fewer than two usable images, masks of which none belongs to an image, or ``out`` is
+            the folder of the images itself.
     """
     progress = progress or Silent()
+    folder = photo_folder(source)
+    for place in (out, out.parent):
+        keep_apart(folder, place)
     out.mkdir(parents=True, exist_ok=True)
     if source.is_dir():
-        found, notes = _lay_out(source, out, every, progress)
+        found, notes = _lay_out(folder, out, every, progress)
     elif source.is_file():
         found, notes = _sample(source, out, frames, every, progress), []
     else:
@@ -135,8 +139,25 @@ def describe(path: Path, name: str) -> MapImage:
         return MapImage(name, path, picture.size, _exif_focal(picture), _device(picture))
 
 
-def _lay_out(source: Path, out: Path, every: int, progress: Progress) -> tuple[list[MapImage], list[str]]:
-    folder = source / "images" if (source / "images").is_dir() else source
+def photo_folder(source: Path) -> Path:
+    """Where the images of a source lie: in ``images/``, where there is one."""
+    return source / "images" if (source / "images").is_dir() else source
+
+
+def keep_apart(folder: Path, out: Path) -> None:
+    """Refuse to write into the folder of the photos themselves, which would be written over.
+
+    Raises:
+        BadInput: so it is.
+    """
+    if folder.resolve() == out.resolve():
+        raise BadInput(
+            f"{folder} holds the photos themselves, and the result would be written among them",
+            "name another folder with --out",
+        )
+
+
+def _lay_out(folder: Path, out: Path, every: int, progress: Progress) -> tuple[list[MapImage], list[str]]:
     files = image_files(folder)[::every]
     progress.start("images", len(files))
     found, notes = [], []

@@ -15,7 +15,7 @@ from gim_data.errors import BadInput
 from gim_data.stage import Progress
 from gim_data.types import Floats, Matcher, SparseMatcher
 from gim_models.downstream.mapping import colmap
-from gim_models.downstream.mapping.images import Gathered, MapImage, gather
+from gim_models.downstream.mapping.images import Gathered, MapImage, gather, keep_apart, photo_folder
 from gim_models.downstream.mapping.matching import ImageMatcher
 from gim_models.downstream.mapping.model import DEFAULT_MODEL, CameraPlan, MapCamera, SparseMap
 from gim_models.downstream.mapping.pairing import LOOKALIKES, Pair, exhaustive, lookalikes, read_pairs, with_loops
@@ -113,11 +113,12 @@ def reconstruct(source: Path, out: Path, matcher: Matcher, options: MapOptions, 
     pair that was matched stays matched: the same call goes on where a killed one was.
 
     Raises:
-        BadInput: fewer than two usable images, a bad pair list, or masks that do not fit.
+        BadInput: fewer than two usable images, a bad pair list, masks that do not fit, or a folder of somebody else's.
         GimError: pycolmap is missing.
     """
     colmap.version()  # missing software is said before an hour of matching
     watch = Stopwatch()
+    _claim(source, out)
     gathered = _gather(source, out, options, options.masks, progress)
     _forget(out)
     watch.lap("images")
@@ -151,11 +152,11 @@ def reconstruct_by_sift(
         BadInput: as ``reconstruct``, or an image name with a blank.
     """
     watch = Stopwatch()
+    _claim(source, out)
     gathered = _gather(source, out, options, None, progress)
     _forget(out)
     watch.lap("images")
     plan = plan_cameras(gathered.images, options.camera_model)
-    (out / WORK).mkdir(parents=True, exist_ok=True)
     database = out / WORK / "database.db"
     colmap.write_database(database, plan)
     progress.start("matching by COLMAP's SIFT", None)
@@ -235,16 +236,23 @@ def join(engine: ImageMatcher, pairs: Sequence[Pair], quantizer: Quantizer) -> Q
     return Quantized(joined.keypoints, {pair: found for pair, found in joined.matches.items() if len(found) >= _ENOUGH})
 
 
-def _forget(out: Path) -> None:
-    """Take an earlier map away, so that none is taken for the one that could not be made; matches stay.
+def _claim(source: Path, out: Path) -> None:
+    """Make the folder whose presence says that images and a map beside it were made here and may be replaced.
 
     Raises:
-        BadInput: there is a map that was not made here.
+        BadInput: there are images or a map, and it is not there; or the photos themselves are there.
     """
-    model = out / "sparse" / "0"
-    if model.exists() and not (out / WORK).is_dir():
-        raise BadInput(f"{model} is a map that was not made here", "name another folder with --out")
-    shutil.rmtree(model, ignore_errors=True)
+    keep_apart(photo_folder(source), out)
+    if not (out / WORK).is_dir():
+        for place in (out / "images", out / "sparse" / "0"):
+            if place.is_dir() and any(place.iterdir()):
+                raise BadInput(f"{place} holds what was not made here", "name another folder with --out")
+    (out / WORK).mkdir(parents=True, exist_ok=True)
+
+
+def _forget(out: Path) -> None:
+    """Take an earlier map away, so that none is taken for the one that could not be made; matches stay."""
+    shutil.rmtree(out / "sparse" / "0", ignore_errors=True)
     for name in (POINTS, TRANSFORMS, VIEW, TEXT, NUMBERS):
         (out / name).unlink(missing_ok=True)
 

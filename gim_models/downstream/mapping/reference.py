@@ -11,7 +11,7 @@ from gim_data.bench.posed import Camera, sort_cameras
 from gim_data.errors import BadInput
 from gim_data.video.sources import image_files, is_image_file
 from gim_models.downstream.mapping import colmap
-from gim_models.downstream.mapping.images import MapImage
+from gim_models.downstream.mapping.images import MapImage, keep_apart, photo_folder
 from gim_models.downstream.mapping.images import place as place_upright
 from gim_models.downstream.mapping.inloc import is_inloc, read_cutouts, read_phone_queries
 from gim_models.downstream.mapping.model import CAMERA_MODELS, MapCamera, Matrix
@@ -73,7 +73,7 @@ def read_queries(folder: Path, reference: Sequence[PosedImage], upright: Path) -
         upright: folder where plain photos are laid out, turned as EXIF says.
 
     Raises:
-        BadInput: no image, or a line that cannot be read.
+        BadInput: no image, a line that cannot be read, or ``upright`` is the folder of the photos itself.
     """
     posed, _ = sort_cameras(folder)
     if posed:
@@ -81,10 +81,11 @@ def read_queries(folder: Path, reference: Sequence[PosedImage], upright: Path) -
     lists = _query_lists(folder)
     if lists:
         return [query for listed in lists for query in _read_list(listed)]
-    place = folder / "images" if (folder / "images").is_dir() else folder
+    place = photo_folder(folder)
     files = image_files(place) if place.is_dir() else [folder]
     if not files:
         raise BadInput(f"{folder} holds no image", "name a folder of query images")
+    keep_apart(files[0].parent, upright)
     upright.mkdir(parents=True, exist_ok=True)
     return [_photo(path, upright / path.name, reference) for path in files]
 
