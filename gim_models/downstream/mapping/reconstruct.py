@@ -15,6 +15,7 @@ from gim_data.errors import BadInput
 from gim_data.stage import Progress
 from gim_data.types import Floats, Matcher, SparseMatcher
 from gim_models.downstream.mapping import colmap
+from gim_models.downstream.mapping.copies import write_copies
 from gim_models.downstream.mapping.images import Gathered, MapImage, gather, keep_apart, photo_folder
 from gim_models.downstream.mapping.matching import ImageMatcher
 from gim_models.downstream.mapping.model import DEFAULT_MODEL, CameraPlan, MapCamera, SparseMap
@@ -119,7 +120,7 @@ def reconstruct(source: Path, out: Path, matcher: Matcher, options: MapOptions, 
     colmap.version()  # missing software is said before an hour of matching
     watch = Stopwatch()
     _claim(source, out)
-    gathered = _gather(source, out, options, options.masks, progress)
+    gathered = _gather(source, out, options, progress)
     _forget(out)
     watch.lap("images")
     work = out / WORK
@@ -133,38 +134,38 @@ def reconstruct(source: Path, out: Path, matcher: Matcher, options: MapOptions, 
     colmap.write_database(work / "database.db", plan, joined.keypoints, joined.matches)
     inliers = colmap.verify(work / "database.db", threads=options.threads, seed=options.seed)
     watch.lap("verification")
-    return _mapped(matcher.name, gathered, plan, pairs, inliers, out, options, progress, watch)
+    return _mapped(matcher.name, gathered, plan, pairs, inliers, out, out / "images", options, progress, watch)
 
 
 def reconstruct_by_sift(
     source: Path, out: Path, pairs: Sequence[Pair] | None, options: MapOptions, progress: Progress
 ) -> MapResult:
-    """The same images, cameras and pairs through COLMAP's own SIFT, on the CPU, without masks.
+    """The same images, masks, cameras and pairs through COLMAP's own SIFT, on the CPU.
 
     Args:
         source: as for ``reconstruct``.
         out: another folder than that of ``reconstruct``.
         pairs: those of the attempt that this is compared with; None for all.
-        options: ``matcher``, ``pairs`` and ``masks`` play no part.
+        options: ``matcher`` and ``pairs`` play no part.
         progress: where to report.
 
     Raises:
-        BadInput: as ``reconstruct``, or an image name with a blank.
+        BadInput: as ``reconstruct``.
     """
     watch = Stopwatch()
     _claim(source, out)
-    gathered = _gather(source, out, options, None, progress)
+    gathered = _gather(source, out, options, progress)
     _forget(out)
     watch.lap("images")
     plan = plan_cameras(gathered.images, options.camera_model)
-    database = out / WORK / "database.db"
-    colmap.write_database(database, plan)
+    copies = write_copies(gathered.images, out / WORK / "copies", progress)
     progress.start("matching by COLMAP's SIFT", None)
     pairs = exhaustive(len(plan.names)) if pairs is None else pairs
     side, threads, seed = options.max_side, options.threads, options.seed
-    inliers = colmap.sift_matches(database, out / "images", pairs, plan, max_side=side, threads=threads, seed=seed)
+    database = out / WORK / "database.db"
+    inliers = colmap.sift_matches(database, copies, pairs, plan, max_side=side, threads=threads, seed=seed)
     watch.lap("matching")
-    return _mapped(COLMAP_SIFT, gathered, plan, pairs, inliers, out, options, progress, watch)
+    return _mapped(COLMAP_SIFT, gathered, plan, pairs, inliers, out, copies.images, options, progress, watch)
 
 
 def open_engine(matcher: Matcher, images: Sequence[MapImage], work: Path, options: MapOptions) -> ImageMatcher:
@@ -257,8 +258,9 @@ def _forget(out: Path) -> None:
         (out / name).unlink(missing_ok=True)
 
 
-def _gather(source: Path, out: Path, options: MapOptions, masks: Path | None, progress: Progress) -> Gathered:
-    return gather(source, out / "images", masks=masks, frames=options.frames, every=options.every, progress=progress)
+def _gather(source: Path, out: Path, options: MapOptions, progress: Progress) -> Gathered:
+    masks, frames, every = options.masks, options.frames, options.every
+    return gather(source, out / "images", masks=masks, frames=frames, every=every, progress=progress)
 
 
 def _mapped(
@@ -268,6 +270,7 @@ def _mapped(
     pairs: Sequence[Pair],
     inliers: dict[Pair, int],
     out: Path,
+    pictures: Path,
     options: MapOptions,
     progress: Progress,
     watch: Stopwatch,
@@ -275,9 +278,10 @@ def _mapped(
     """Map a verified database and write the model; a failure to place any image is a result too."""
     progress.start("mapping", len(plan.names))
     found, problem = None, ""
-    where = out / WORK / "database.db", out / "images", out / WORK / "models"
+    where = out / WORK / "database.db", pictures, out / WORK / "models"
     try:
         model = colmap.map_images(*where, options.mapper, progress, threads=options.threads, seed=options.seed)
+        colmap.rename(model, plan.names)
         colmap.save(model, out / "sparse" / "0", out / POINTS)
         found = colmap.to_map(model)
     except BadInput as error:
