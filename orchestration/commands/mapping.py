@@ -24,7 +24,7 @@ CameraModel = Annotated[str, typer.Option("--camera", help="COLMAP camera model 
 Masks = Annotated[
     Path | None, typer.Option(help="Folder of <name>.png; black is left out.", exists=True, file_okay=False)
 ]
-Frames = Annotated[int, typer.Option(min=2, help="Frames taken from a video, evenly.")]
+Frames = Annotated[int, typer.Option(min=3, help="Frames taken from a video, evenly.")]
 Thin = Annotated[int, typer.Option("--every", min=1, help="Use every so many-th image: wider baselines.")]
 Radius = Annotated[float, typer.Option(min=0.1, help="Pixels as matched: how far matches without keypoints snap.")]
 Truth = Annotated[Path | None, typer.Option(help="Folder with cameras.json to score against.")]

@@ -51,25 +51,33 @@ def test_wrong_words(gim, tmp_path, words, told):
     assert told in err
 
 
+def test_a_single_photo_is_no_source(gim, tmp_path):
+    photo = Scene().write(tmp_path / "in", rows=[0]) / "images" / "0000.png"
+    code, _, err = gim("reconstruct", photo, "--matcher", "planted", "--out", tmp_path / "map")
+    assert code == 1
+    assert "0000.png is one photo; a map needs three or more" in err
+    assert "name the folder that holds it and others, or a video" in err
+
+
 def test_one_image(gim, tmp_path):
     source = Scene().write(tmp_path / "in", rows=[0])
     code, _, err = gim("reconstruct", source, "--matcher", "planted", "--out", tmp_path / "map")
     assert code == 1
-    assert "two or more readable images" in err
+    assert "three or more readable images" in err
 
 
 def test_a_map_that_cannot_be_made_says_so_and_fails(gim, tmp_path):
-    """Two pictures of different sizes without texture: nothing matches; the summary is there and the code is 1."""
+    """Pictures of different sizes without texture: nothing matches; the summary is there and the code is 1."""
     pytest.importorskip("pycolmap", reason="pip install 'gim[downstream]'")
     folder = tmp_path / "in"
     folder.mkdir()
-    for name, size in (("a.png", (64, 80)), ("b.png", (90, 120))):
+    for name, size in (("a.png", (64, 80)), ("b.png", (90, 120)), ("d.png", (64, 80))):
         cv2.imwrite(str(folder / name), np.full((*size, 3), 90, np.uint8))
     (folder / "c.jpg").write_bytes(b"not a picture")
     words = ("--matcher", "rootsift", "--out", tmp_path / "map", "--threads", 1, "--device", "cpu")
     code, out, err = gim("reconstruct", folder, *words)
     assert code == 1
-    assert "0 of 2 images placed" in out
+    assert "0 of 3 images placed" in out
     assert "add images with more overlap" in out
     assert "left out: " in out
     assert "c.jpg" in out
@@ -79,7 +87,9 @@ def test_a_map_that_cannot_be_made_says_so_and_fails(gim, tmp_path):
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (("--map", "one"), "no map of two or more images"),
+        (("--map", "one"), "1 of 1 images of the map can be read, 3 or more are needed"),
+        (("--map", "in"), "2 of 2 images of the map can be read, 3 or more are needed"),
+        (("--map", "empty"), "empty holds no map"),
         (("--map", "in", "--queries", "empty"), "holds no image"),
         (("--map", "in", "--queries", "broken"), "q.png is no readable image"),
         (("--map", "in", "--queries", "nowhere"), "'nowhere' does not exist"),

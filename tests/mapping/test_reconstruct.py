@@ -126,11 +126,21 @@ def test_look_alikes_come_from_own_features_or_from_rootsift(tmp_path):
         assert sparse.extracted == 4
 
 
-@pytest.mark.parametrize("count", [0, 1])
-def test_one_image_is_no_map(scene, tmp_path, count):
+@pytest.mark.parametrize("count", [0, 1, 2])
+def test_two_images_are_no_map(scene, tmp_path, count):
+    """Two that match perfectly, too: COLMAP makes a model of three or more."""
     source = scene.write(tmp_path / "in", rows=range(count))
-    with pytest.raises(BadInput, match="two or more"):
+    with pytest.raises(BadInput, match="three or more"):
         reconstruct(source, tmp_path / "out", PlantedSparse(scene), OPTIONS, Silent())
+
+
+@pytest.mark.parametrize("mapper", ["incremental", "global"])
+def test_three_images_are_a_map(scene, tmp_path, mapper):
+    source = scene.write(tmp_path / "in", rows=range(3))
+    options = replace(OPTIONS, mapper=mapper)
+    found = reconstruct(source, tmp_path / "out", PlantedSparse(scene), options, Silent()).found
+    assert found is not None
+    assert len(found.views) == 3
 
 
 @pytest.mark.parametrize("kind", ["nothing", "wrong"])

@@ -18,11 +18,11 @@ from gim_data.errors import BadInput, GimError
 from gim_data.stage import Progress
 from gim_data.types import Floats
 from gim_models.downstream.mapping.copies import Copies
+from gim_models.downstream.mapping.images import FEWEST
 from gim_models.downstream.mapping.model import HALF, CameraPlan, MapCamera, MapView, Matrix, SparseMap
 from gim_models.downstream.mapping.pairing import Pair
 
 Mapper = Literal["incremental", "global"]
-_SMALLEST = 3  # registered images of a model worth keeping
 Reconstruction = Any
 
 
@@ -144,16 +144,16 @@ def map_images(
         seed: of every random choice.
 
     Raises:
-        BadInput: no two images could be placed.
+        BadInput: no three images could be placed.
     """
     colmap = _pycolmap()
     out.mkdir(parents=True, exist_ok=True)
     colmap.set_random_seed(seed)
     if mapper == "global":
-        options = colmap.GlobalPipelineOptions(num_threads=threads, random_seed=seed, min_model_size=_SMALLEST)
+        options = colmap.GlobalPipelineOptions(num_threads=threads, random_seed=seed, min_model_size=FEWEST)
         models = colmap.global_mapping(path, images, out, options)
     else:
-        options = colmap.IncrementalPipelineOptions(num_threads=threads, random_seed=seed, min_model_size=_SMALLEST)
+        options = colmap.IncrementalPipelineOptions(num_threads=threads, random_seed=seed, min_model_size=FEWEST)
         models = colmap.incremental_mapping(
             path,
             images,
@@ -164,7 +164,7 @@ def map_images(
         )
     if not models:
         raise BadInput(
-            f"no {_SMALLEST} images could be placed in one scene: their verified matches are too few, or the camera "
+            f"no {FEWEST} images could be placed in one scene: their verified matches are too few, or the camera "
             "only turns",
             "see which pairs matched in summary.txt; add images with more overlap, or try another matcher",
         )

@@ -21,9 +21,12 @@ from gim_data.stage import Progress, Silent
 from gim_data.types import Image, Mask, Size
 from gim_data.video.decode import DecodedFrame, fit, read_frames
 from gim_data.video.probe import probe
-from gim_data.video.sources import image_files
+from gim_data.video.sources import image_files, is_image_file
 
+FEWEST = 3
+"""Images that a map can be made of: of two COLMAP makes no model, however well they match."""
 QUALITY = 95
+_NEEDED = "a map needs three or more readable images"
 _FILM_DIAGONAL = 43.2666  # mm, of the 36 x 24 mm that "35 mm equivalent" refers to
 _UPRIGHT = 1  # EXIF's orientation of a picture that needs no turning
 
@@ -109,7 +112,7 @@ def gather(
         progress: where to report.
 
     Raises:
-        BadInput: nothing there, fewer than two usable images, masks of which none belongs to an image, or ``out`` is
+        BadInput: nothing there, fewer than three usable images, masks of which none belongs to an image, or ``out`` is
             the folder of the images itself.
     """
     progress = progress or Silent()
@@ -119,13 +122,15 @@ def gather(
     out.mkdir(parents=True, exist_ok=True)
     if source.is_dir():
         found, notes = _lay_out(folder, out, every, progress)
+    elif is_image_file(source):
+        raise BadInput(f"{source} is one photo; {_NEEDED}", "name the folder that holds it and others, or a video")
     elif source.is_file():
         found, notes = _sample(source, out, frames, every, progress), []
     else:
         raise BadInput(f"{source} does not exist", "name a folder of images or a video file")
-    if len(found) < 2:
+    if len(found) < FEWEST:
         why = "; ".join(notes[:3]) or f"it holds {len(found)}"
-        raise BadInput(f"{source}: a map needs two or more readable images ({why})", "add images of the same scene")
+        raise BadInput(f"{source}: {_NEEDED} ({why})", "add images of the same scene")
     return Gathered(found, notes) if masks is None else _masked(found, notes, masks)
 
 

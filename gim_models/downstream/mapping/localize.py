@@ -24,6 +24,7 @@ from gim_models.downstream.mapping.absolute import (
     submission_names,
     write_poses,
 )
+from gim_models.downstream.mapping.images import FEWEST
 from gim_models.downstream.mapping.lifting import Measured, Triangulated, World, lift
 from gim_models.downstream.mapping.matching import ImageMatcher
 from gim_models.downstream.mapping.model import CameraPlan, SparseMap
@@ -131,14 +132,15 @@ def localize(
         progress: where to report.
 
     Raises:
-        BadInput: no query or fewer than two reference images can be read, or the reference images do not match each
-            other, so that there is no map.
+        BadInput: no query can be read, or fewer than three reference images (one, if all have surfaces); or these do
+            not match each other, so that there is no map.
         GimError: pycolmap is missing.
     """
-    if not all(posed.surface for posed in reference):
+    measured = all(posed.surface for posed in reference)
+    if not measured:
         colmap.version()  # missing software is said before an hour of matching
     whole, queries = checked(reference), checked(queries)
-    reference = _readable(whole, 2, "images of the map")
+    reference = _readable(whole, 1 if measured else FEWEST, "images of the map")
     asked = _readable(queries, min(1, len(queries)), "queries")
     work = out / WORK
     work.mkdir(parents=True, exist_ok=True)
@@ -170,7 +172,8 @@ def _readable(images: Sequence[PosedImage], fewest: int, what: str) -> list[Pose
     found = [posed for posed in images if not posed.damage]
     if len(found) < fewest:
         damage = next((f": {posed.damage}" for posed in images if posed.damage), "")
-        raise BadInput(f"{len(found)} of {len(images)} {what} can be read{damage}", "replace what is damaged")
+        count = f"{len(found)} of {len(images)} {what} can be read, {fewest} or more are needed"
+        raise BadInput(f"{count}{damage}", "add images, or replace what is damaged")
     return found
 
 

@@ -74,7 +74,7 @@ class MapResult:
 
     Attributes:
         label: who matched.
-        found: the map, or None where no two images could be placed.
+        found: the map, or None where no three images could be placed.
         problem: why there is none, else "".
         images: names of all images.
         pairs: which were matched, by rows of ``images``.
@@ -114,7 +114,7 @@ def reconstruct(source: Path, out: Path, matcher: Matcher, options: MapOptions, 
     pair that was matched stays matched: the same call goes on where a killed one was.
 
     Raises:
-        BadInput: fewer than two usable images, a bad pair list, masks that do not fit, or a folder of somebody else's.
+        BadInput: fewer than three usable images, a bad pair list, masks that do not fit, or a folder not of ours.
         GimError: pycolmap is missing.
     """
     colmap.version()  # missing software is said before an hour of matching

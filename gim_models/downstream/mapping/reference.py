@@ -33,7 +33,7 @@ def read_reference(folder: Path) -> list[PosedImage]:
     (``images``, ``images/images_upright``); ``images/`` beside ``cameras.json``; or InLoc's cutouts with scans.
 
     Raises:
-        BadInput: none of these is there, an image is missing, or there are fewer than two.
+        BadInput: none of these is there, or an image is missing.
     """
     places = [
         folder / "sparse" / "0",
@@ -52,9 +52,9 @@ def read_reference(folder: Path) -> list[PosedImage]:
         ]
     else:
         found = [posed_image(camera) for camera in sort_cameras(folder)[0]]
-    if len(found) < 2:
+    if not found:
         raise BadInput(
-            f"{folder} holds no map of two or more images",
+            f"{folder} holds no map",
             "give a folder with images/ and cameras.json (K and T_w2c per image), or a COLMAP model with its images, "
             "such as 'gim reconstruct' writes",
         )

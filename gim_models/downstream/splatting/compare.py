@@ -99,7 +99,7 @@ def against_random(images: Path, out: Path, contest: Contest, progress: Progress
         out, contest, progress: as for ``compare``.
 
     Raises:
-        BadInput: fewer than two usable images, or not one map could be made.
+        BadInput: fewer than three usable images, or not one map could be made.
     """
     scenes, _ = _scenes_by_matchers(images, out / "maps", contest, progress)
     return _learn_all(str(images), out, scenes, contest, progress)
