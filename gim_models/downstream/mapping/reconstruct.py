@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -198,6 +198,8 @@ def choose_pairs(engine: ImageMatcher, options: MapOptions, progress: Progress) 
 def describe_images(engine: ImageMatcher, progress: Progress, *, learn_from: int, seed: int) -> Floats:
     """(N, D) unit vectors of the images, from the matcher's own features where it has some.
 
+    Features are read twice, to learn the vocabulary and to describe: those of thousands of images fill any memory.
+
     Args:
         engine: matcher and images.
         progress: where to report.
@@ -205,13 +207,18 @@ def describe_images(engine: ImageMatcher, progress: Progress, *, learn_from: int
         seed: of its k-means.
     """
     source = describer(engine)
-    progress.start("features", len(engine.images))
-    found = []
-    for row, image in enumerate(engine.images):
-        found.append(source.features(row).descriptors)
-        progress.advance(1, image.name)
-    vocabulary = learn_vocabulary(found[:learn_from], seed=seed)
-    return np.stack([vocabulary.describe(descriptors) for descriptors in found])
+    learned = _descriptors(source, learn_from, "features", progress)
+    vocabulary = learn_vocabulary(learned, learn_from, seed=seed)
+    every = _descriptors(source, len(engine.images), "descriptions", progress)
+    return np.stack([vocabulary.describe(descriptors) for descriptors in every])
+
+
+def _descriptors(source: ImageMatcher, count: int, doing: str, progress: Progress) -> Iterator[Floats]:
+    """The descriptors of the first ``count`` images, one after the other."""
+    progress.start(doing, count)
+    for row in range(count):
+        yield source.features(row).descriptors
+        progress.advance(1, source.images[row].name)
 
 
 def describer(engine: ImageMatcher) -> ImageMatcher:
