@@ -93,18 +93,37 @@ def read_cameras(folder: Path) -> list[Camera]:
     """Every image with its camera, from ``frames.json`` or ``cameras.json``; empty where there is neither.
 
     Raises:
+        BadInput: a missing or impossible field, or an image that is missing or none.
+    """
+    found, unreadable = sort_cameras(folder)
+    for error in unreadable.values():
+        raise error
+    return found
+
+
+def sort_cameras(folder: Path) -> tuple[list[Camera], dict[Path, BadInput]]:
+    """Every image with its camera as ``read_cameras``, and what is wrong with those files that are no image.
+
+    Raises:
         BadInput: a missing or impossible field, or an image that is missing.
     """
+    unreadable: dict[Path, BadInput] = {}
+    found = [_camera(folder, row, path, unreadable) for path, row in _camera_rows(folder)]
+    return found, unreadable
+
+
+def _camera_rows(folder: Path) -> list[tuple[Path, Entry]]:
+    """The file that describes an image and its entry, for every image."""
     path = folder / "frames.json"
     if path.is_file():
         raw = read_object(path)
-        return [_camera(folder, {**frame, "K": raw.get("K")}, path) for frame in _objects(raw, "frames", path)]
+        return [(path, {**frame, "K": raw.get("K")}) for frame in _objects(raw, "frames", path)]
     path = folder / "cameras.json"
     if path.is_file():
         cameras = read_object(path).get("cameras")
         if not isinstance(cameras, dict) or not all(isinstance(camera, dict) for camera in cameras.values()):
             raise BadInput(f"{path}, cameras: not an object with a camera per image", "restore the file")
-        return [_camera(folder, {**camera, "image": name}, path) for name, camera in sorted(cameras.items())]
+        return [(path, {**camera, "image": name}) for name, camera in sorted(cameras.items())]
     return []
 
 
@@ -182,11 +201,18 @@ def _objects(raw: Entry, field: str, path: Path) -> list[Entry]:
     return rows
 
 
-def _camera(folder: Path, row: Entry, path: Path) -> Camera:
+def _camera(folder: Path, row: Entry, path: Path, unreadable: dict[Path, BadInput]) -> Camera:
+    """One camera; an image that is none is added to ``unreadable``, and its K is not compared with its size."""
     where = f"{path}, image {row.get('image')}"
     image = image_field(folder, row, "image", where, _REMEDY)
     K = check_intrinsics(array_field(row, "K", (3, 3), where, _REMEDY), f"{where}, K")
-    check_principal(check_no_skew(K, f"{where}, K"), image_size(image, f"{where}, image"), f"{where}, K")
+    check_no_skew(K, f"{where}, K")
+    try:
+        size = image_size(image, f"{where}, image")
+    except BadInput as error:
+        unreadable[image] = error
+    else:
+        check_principal(K, size, f"{where}, K")
     T_w2c = check_pose(array_field(row, "T_w2c", (4, 4), where, _REMEDY), f"{where}, T_w2c")
     depth = (folder / DEPTH_FOLDER / image.relative_to(folder / "images")).with_suffix(".png")
     return Camera(image, K, T_w2c, depth if depth.is_file() else None)

@@ -8,18 +8,17 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import binom
 
 from gim_data.errors import BadInput
 from gim_data.files import atomic, write_json
 from gim_data.labels.robust import Fit, fit_two_view
 from gim_data.types import Image, Matcher, Matches, Size
-from gim_models.downstream.planar import LEAST
+from gim_models.downstream.chance import likely
 from gim_models.downstream.residuals import residuals
 from gim_models.resizing import reduced, rescale, size_of
 
-_SAMPLES = 1e6  # more than the robust fit draws, since it refines the best ones
-_RARE = 0.01  # expected samples that reach a number of inliers by chance
+LEAST = 12
+"""Inliers that a few wrong matches hardly ever lend to an epipolar geometry by chance."""
 _WORDS = {"fundamental": "epipolar geometry", "homography": "homography"}
 
 
@@ -105,9 +104,8 @@ def check(matches: Matches, *, threshold: float) -> Checked:
 def by_chance(fit: Fit, size1: Size, threshold: float) -> bool:
     """Whether matches that have nothing to do with each other would fit as well as these do.
 
-    The sample of a model fits by construction; any other wrong match lies near its epipolar line (or its point) as
-    often as the strip (or the disc) around it covers image 1. The best of many samples is meant, so a number of
-    inliers counts only if no sample is likely to reach it (a contrario, after Moisan and Stival 2004).
+    A wrong match lies near its epipolar line (or its point) as often as the strip (or the disc) around it covers
+    image 1.
 
     Args:
         fit: with a matrix.
@@ -119,9 +117,7 @@ def by_chance(fit: Fit, size1: Size, threshold: float) -> bool:
         sample, near = 7, 2 * threshold * float(np.hypot(*size1))
     else:
         sample, near = 4, np.pi * (2 * threshold) ** 2
-    luck = min(1.0, near / (size1[0] * size1[1]))
-    likely = _SAMPLES * binom.sf(agreed - sample - 1, len(fit.inliers) - sample, luck)
-    return bool(agreed < LEAST or likely > _RARE)
+    return agreed < LEAST or likely(agreed, len(fit.inliers), sample, near / (size1[0] * size1[1]))
 
 
 def require_matches(matches: Matches, matcher: str, what: str) -> Matches:

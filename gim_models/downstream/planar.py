@@ -10,11 +10,12 @@ from numpy.typing import NDArray
 
 from gim_data.labels.robust import Model, fit_fundamental, fit_homography
 from gim_data.types import Matches
+from gim_models.downstream.chance import likely
 from gim_models.downstream.residuals import transfer_distance
 
 Verdict = Literal["yes", "partly", "no"]
-LEAST = 12
-"""Inliers that a few wrong matches hardly ever lend to a two-view geometry by chance."""
+SAMPLE = 4
+"""Matches that fix a homography: more have to agree before it says anything."""
 _MOST = 0.85  # share of the matches with an epipolar geometry that one plane must hold to stand for the scene
 _SOME = 0.3  # ... to stand for a part of it
 _EPIPOLAR = 1 / 3  # threshold of the epipolar fit, over that of the homography: a line asks less than a point
@@ -65,23 +66,38 @@ def estimate_homography(matches: Matches, *, threshold: float) -> Planar:
     """
     points0, points1 = matches.keypoints0, matches.keypoints1
     nothing = np.zeros(len(matches), bool)
-    if len(matches) < LEAST:
-        return Planar(None, nothing, "no", f"only {len(matches)} matches; {LEAST} are needed to tell it from chance")
+    if len(matches) <= SAMPLE:
+        return Planar(None, nothing, "no", f"only {len(matches)} matches, of which any {SAMPLE} fit one")
     plane = fit_homography(points0, points1, threshold=threshold, iterations=10_000)
     if plane is None or abs(plane.matrix[2, 2]) < 1e-12:
         return Planar(None, nothing, "no", "no four matches agree on a homography")
     rigid = fit_fundamental(points0, points1, threshold=threshold * _EPIPOLAR)
     share = _share(plane, rigid)
-    verdict, reason = judge(plane, share)
+    verdict, reason = _by_chance(plane, matches, threshold) or judge(plane, share)
     error = np.median(transfer_distance(plane.matrix, points0, points1)[plane.inliers])
     return Planar(plane.matrix / plane.matrix[2, 2], plane.inliers, verdict, reason, share, float(error))
+
+
+def _by_chance(plane: Model, matches: Matches, threshold: float) -> tuple[Verdict, str] | None:
+    """The verdict on a homography that wrong matches would reach as well, else None.
+
+    A wrong match ends in the disc around its point as often as that covers image 1. Matches that share a place in
+    either image count once: they are right or wrong together.
+    """
+    agreed = min(
+        len(np.unique(np.round(points[plane.inliers] / (2 * threshold)), axis=0))
+        for points in (matches.keypoints0, matches.keypoints1)
+    )
+    luck = np.pi * threshold**2 / (matches.size1[0] * matches.size1[1])
+    if not likely(agreed, len(matches), SAMPLE, luck):
+        return None
+    count = f"only {int(plane.inliers.sum())} of {len(matches)} matches agree on it"
+    return "no", f"{count}: chance gives as many, no overlap is to be seen"
 
 
 def judge(plane: Model, share: float) -> tuple[Verdict, str]:
     """Whether a homography with that share of the rigid matches stands for the scene, and why."""
     count = int(plane.inliers.sum())
-    if count < LEAST:
-        return "no", f"only {count} of {len(plane.inliers)} matches agree on it: chance gives as many"
     if np.isnan(share):
         return "yes", f"{count} of {len(plane.inliers)} matches agree, and no epipolar geometry fits better"
     percent = f"{100 * share:.0f} %"

@@ -58,6 +58,11 @@ def _number(key: str, digits: int, factor: float = 1.0) -> Callable[[Cell], str]
     return text
 
 
+def _left_out(cell: Cell) -> str:
+    """How many images could not be read, empty where all could."""
+    return str(cell["left_out"]) if cell.get("left_out") else ""
+
+
 def _planar(cell: Cell) -> float | None:
     found: float | None = cell.get("auc_5px", cell.get("within_5px"))
     return found
@@ -79,6 +84,7 @@ TASKS: dict[str, Task] = {
                 Column("track", _number("track_length", 2)),
                 Column("px", _number("reprojection_px", 2)),
                 Column("s", _number("seconds", 0)),
+                Column("left out", _left_out),
             ),
         ),
         Task(
@@ -91,11 +97,13 @@ TASKS: dict[str, Task] = {
                 Column("0.25, 2°", _number("recall_0.25_2deg", 0)),
                 Column("0.5, 5°", _number("recall_0.5_5deg", 0)),
                 Column("1, 10°", _number("recall_1_10deg", 0)),
+                Column("5, 10°", _number("recall_5_10deg", 0)),
                 Column("0.5 %, 2°", _number("recall_0.5percent_2deg", 0)),
                 Column("1 %, 5°", _number("recall_1percent_5deg", 0)),
                 Column("2 %, 10°", _number("recall_2percent_10deg", 0)),
                 Column("median", _number("median_distance", 4)),
                 Column("degrees", _number("median_deg", 3)),
+                Column("left out", _left_out),
             ),
         ),
         Task(

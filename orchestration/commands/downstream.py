@@ -67,7 +67,8 @@ def maps(
     """Reconstruct posed sets with several matchers and compare with the true cameras.
 
     --every 3 leaves every third image: wide baselines, where a weak matcher breaks. All pairs of a set are matched,
-    each once, however often it is thinned.
+    each once, however often it is thinned. Images that cannot be read are left out and counted; a set that cannot be
+    is a row with its problem, and the command fails after the others.
 
     \b
     Examples:
@@ -104,6 +105,8 @@ def localization(
     as_json: AsJson = False,
 ) -> None:
     """Find some images of posed sets in maps of the others, with several matchers.
+
+    An image that cannot be read is left out of the map, or counts as a query that was not found.
 
     \b
     Example:
@@ -156,9 +159,23 @@ def _finish(task: str, found: Mapping[str, Mapping[str, Any]], target: Path, as_
     write_json(target / f"{task}.json", found)
     if as_json:
         typer.echo(json.dumps(found, indent=1, sort_keys=True))
-        return
-    _tell(task, found)
-    out.print(f"all numbers in {target / f'{task}.json'}", highlight=False, soft_wrap=True)
+    else:
+        _tell(task, found)
+        out.print(f"all numbers in {target / f'{task}.json'}", highlight=False, soft_wrap=True)
+    _raise_unusable(found)
+
+
+def _raise_unusable(found: Mapping[str, Mapping[str, Any]]) -> None:
+    """End with an error where a set could not be read; one that a matcher cannot do is a result.
+
+    Raises:
+        GimError: so it is.
+    """
+    bad = {name: cell for cells in found.values() for name, cell in cells.items() if cell.get("remedy")}
+    if bad:
+        problems = "; ".join(dict.fromkeys(str(cell["problem"]) for cell in bad.values()))
+        remedy = next(iter(bad.values()))["remedy"]
+        raise GimError(f"no number for {', '.join(bad)}: {problems}", f"{remedy}; then give the same command again")
 
 
 def _tell(task: str, found: Mapping[str, Mapping[str, Any]]) -> None:
@@ -176,3 +193,5 @@ def _tell(task: str, found: Mapping[str, Mapping[str, Any]]) -> None:
             if cell.get("problem"):
                 first = str(cell["problem"]).splitlines()[0]
                 out.print(f"{name}, {unit}: {first}", highlight=False, soft_wrap=True, markup=False)
+            for note in cell.get("notes", ()):
+                out.print(f"{name}, {unit}: {note}", highlight=False, soft_wrap=True, markup=False)

@@ -24,7 +24,7 @@ CameraModel = Annotated[str, typer.Option("--camera", help="COLMAP camera model 
 Masks = Annotated[
     Path | None, typer.Option(help="Folder of <name>.png; black is left out.", exists=True, file_okay=False)
 ]
-Frames = Annotated[int, typer.Option(min=2, help="Frames taken from a video, evenly.")]
+Frames = Annotated[int, typer.Option(min=3, help="Frames taken from a video, evenly.")]
 Thin = Annotated[int, typer.Option("--every", min=1, help="Use every so many-th image: wider baselines.")]
 Radius = Annotated[float, typer.Option(min=0.1, help="Pixels as matched: how far matches without keypoints snap.")]
 Truth = Annotated[Path | None, typer.Option(help="Folder with cameras.json to score against.")]
@@ -125,7 +125,8 @@ def localize(
 
     Triangulates the map from the given cameras (or lifts matches by --depth, or by scans in InLoc's layout),
     retrieves, matches, and estimates poses. Writes poses.txt, the same as submission.txt with the names that the
-    long-term visual localization benchmark wants, and localization.json; queries with known poses are scored.
+    long-term visual localization benchmark wants, and localization.json; queries with known poses are scored. A query
+    that cannot be read counts as failed.
 
     \b
     Examples:
@@ -191,11 +192,11 @@ def _reference(truth: Path | None, source: Path) -> list[Any]:
     Raises:
         GimError: ``--truth`` holds no camera.
     """
-    from gim_data.bench.posed import read_cameras
+    from gim_data.bench.posed import sort_cameras
 
     if truth is None:
-        return read_cameras(source) if source.is_dir() else []
-    found = read_cameras(truth)
+        return sort_cameras(source)[0] if source.is_dir() else []
+    found, _ = sort_cameras(truth)
     if not found:
         raise GimError(f"{truth} holds no cameras.json or frames.json", "name the folder that holds it")
     return list(found)

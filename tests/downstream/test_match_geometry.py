@@ -104,7 +104,42 @@ def test_all_matches_in_one_point_are_no_homography():
     assert estimate_homography(matches_of(points, points), threshold=2).verdict == "no"
 
 
-@pytest.mark.parametrize("count", [0, 1, 3, 7])
+@pytest.mark.parametrize(
+    ("right", "wrong", "believed"), [(8, 24, True), (9, 30, True), (5, 60, False), (5, 1000, False)]
+)
+@pytest.mark.parametrize("seed", range(3))
+def test_a_few_matches_on_a_plane_are_believed_where_chance_gives_fewer(right, wrong, believed, seed):
+    """In a picture of 1600 x 1200, eight of 32 that agree within two pixels are no accident, five are."""
+    rng, size = np.random.default_rng(seed), (1600, 1200)
+    points0, points1 = (rng.random((right + wrong, 2)) * size for _ in range(2))
+    tilt = np.array([[0.9, -0.1, 120], [0.1, 0.95, 20], [2e-5, 1e-5, 1]])
+    points1[:right] = through(tilt, points0[:right])
+    planar = estimate_homography(matches_of(points0, points1, size), threshold=2)
+    assert (planar.verdict != "no") == believed, planar.reason
+    if believed:
+        assert planar.inliers[:right].all()
+
+
+@pytest.mark.parametrize("count", [40, 300, 1000])
+@pytest.mark.parametrize("seed", range(3))
+def test_wrong_matches_have_no_homography_however_many_they_are(count, seed):
+    rng, size = np.random.default_rng(seed), (640, 480)
+    matches = matches_of(*(rng.random((count, 2)) * size for _ in range(2)), size)
+    planar = estimate_homography(matches, threshold=6)
+    assert planar.verdict == "no"
+    assert "no overlap" in planar.reason
+
+
+def test_matches_of_one_place_are_one_piece_of_evidence():
+    """Four places that fit any homography, each matched ten times."""
+    rng = np.random.default_rng(0)
+    points0, points1 = (np.repeat(rng.random((4, 2)) * 300 + 10, 10, axis=0) for _ in range(2))
+    noise = rng.normal(0, 0.1, (2, 40, 2))
+    planar = estimate_homography(matches_of(points0 + noise[0], points1 + noise[1], (320, 320)), threshold=2)
+    assert planar.verdict == "no"
+
+
+@pytest.mark.parametrize("count", [0, 1, 3, 4])
 def test_too_few_matches_are_a_reason_not_an_exception(count):
     points = np.random.default_rng(8).random((count, 2)) * SIZE
     planar = estimate_homography(matches_of(points, points), threshold=2)

@@ -11,11 +11,21 @@ from scipy.spatial.transform import Rotation
 
 from gim_data.errors import BadInput
 from gim_data.stage import Silent
-from gim_models.downstream.mapping.absolute import estimate_pose, pose_errors, read_poses, recall, write_poses
-from gim_models.downstream.mapping.localize import localize
+from gim_models.downstream.mapping.absolute import (
+    THRESHOLDS,
+    QueryPose,
+    estimate_pose,
+    pose_errors,
+    read_poses,
+    recall,
+    write_poses,
+)
+from gim_models.downstream.mapping.bench import localized_cell
+from gim_models.downstream.mapping.localize import Localized, localize
 from gim_models.downstream.mapping.model import MapCamera
 from gim_models.downstream.mapping.reconstruct import MapOptions, reconstruct
 from gim_models.downstream.mapping.reference import read_queries, read_reference, split
+from gim_models.downstream.tasks import TASKS, rows_of
 
 
 @pytest.fixture
@@ -33,7 +43,7 @@ def test_planted_queries_are_found(wide, tmp_path, kind):
     far, turned = np.max(list(found.errors.values()), axis=0)
     assert far < (1e-4 if kind is PlantedSparse else 0.02)
     assert turned < (1e-3 if kind is PlantedSparse else 0.2)
-    assert found.as_json()["recall"] == [1.0, 1.0, 1.0]
+    assert found.as_json()["recall"] == [1.0] * len(THRESHOLDS)
     written = read_poses(tmp_path / "out" / "poses.txt")
     assert sorted(written) == ["0001.png", "0005.png"]
     assert written["0005.png"] == pytest.approx(wide.T_w2c[5], abs=0.02)
@@ -102,9 +112,19 @@ def test_recall_counts_failures():
     assert recall(errors, [(0.25, 2), (0.5, 5), (1, 10)]) == [0.25, 0.5, 0.75]
 
 
-def test_poses_come_back_as_written(tmp_path):
-    from gim_models.downstream.mapping.absolute import QueryPose
+def test_a_pose_four_metres_off_counts_at_five_only(tmp_path):
+    """The benchmark's coarsest threshold, (5 m, 10 degrees), in the numbers, the text and the table's row."""
+    lost = QueryPose("lost.png", None, 3, 0, "few")
+    found = Localized("m", [lost], {"far.png": (4.0, 9.0), "lost.png": (np.inf, np.inf)}, 100.0, 10)
+    assert found.as_json()["recall"] == [0, 0, 0, 0.5]
+    assert "(1, 10 deg) 0.0 %, (5, 10 deg) 50.0 %" in found.as_text()
+    cell = localized_cell(found)
+    assert (cell["recall_1_10deg"], cell["recall_5_10deg"]) == (0, 50)
+    row = rows_of(TASKS["relocalization"], {"m": {"set": cell}})[0]
+    assert row[2:7] == ["0/1", "0", "0", "0", "50"]
 
+
+def test_poses_come_back_as_written(tmp_path):
     T = np.eye(4)
     T[:3, :3], T[:3, 3] = Rotation.from_rotvec([0.3, -2, 1]).as_matrix(), [1.5, -2e-4, 1e5]
     write_poses(tmp_path / "poses.txt", [QueryPose("a/b.jpg", T, 50, 40), QueryPose("lost.jpg", None, 3, 0, "few")])

@@ -63,7 +63,7 @@ def test_a_zoom_lens_is_a_camera_at_every_length(tmp_path):
 
 
 def test_masks_that_belong_to_no_image_are_an_error_and_a_missing_one_is_noted(tmp_path):
-    for name in "ab":
+    for name in "abc":
         photo(tmp_path / "in" / f"{name}.jpg", (90, 60))
     masks = tmp_path / "masks"
     photo(masks / "else.png", (90, 60))
@@ -71,32 +71,44 @@ def test_masks_that_belong_to_no_image_are_an_error_and_a_missing_one_is_noted(t
         gather(tmp_path / "in", tmp_path / "out", masks=masks, frames=9)
     photo(masks / "a.png", (90, 60))
     gathered = gather(tmp_path / "in", tmp_path / "out", masks=masks, frames=9)
-    assert [image.mask and image.mask.name for image in gathered.images] == ["a.png", None]
-    assert gathered.notes == ["no mask: b.jpg"]
+    assert [image.mask and image.mask.name for image in gathered.images] == ["a.png", None, None]
+    assert gathered.notes == ["no mask: b.jpg", "no mask: c.jpg"]
 
 
 def test_thinning_drops_the_links_of_before_and_no_file(tmp_path):
-    for name in "abcd":
+    for name in "abcde":
         photo(tmp_path / "in" / f"{name}.jpg", (90, 60))
     gather(tmp_path / "in", tmp_path / "out", masks=None, frames=9)
     (tmp_path / "out" / "mine.txt").write_text("kept")
     gather(tmp_path / "in", tmp_path / "out", masks=None, frames=9, every=2)
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a.jpg", "c.jpg", "mine.txt"]
-    gather(tmp_path / "in", tmp_path / "in", masks=None, frames=9, every=2)
-    assert len(list((tmp_path / "in").iterdir())) == 4
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a.jpg", "c.jpg", "e.jpg", "mine.txt"]
+
+
+def test_photos_are_never_written_over(tmp_path):
+    """A turned one would be replaced by its upright copy where the result goes to the folder of the photos."""
+    photo(tmp_path / "in" / "plain.jpg", (90, 60))
+    photo(tmp_path / "in" / "turned.jpg", (90, 60), orientation=6)
+    (tmp_path / "set").mkdir()
+    (tmp_path / "set" / "images").symlink_to(tmp_path / "in")
+    before = {path.name: path.read_bytes() for path in (tmp_path / "in").iterdir()}
+    for source, out in (("in", "in"), ("set", "set/images"), ("set", "in"), ("in", "set/images"), ("in", "in/images")):
+        with pytest.raises(BadInput, match="holds the photos themselves"):
+            gather(tmp_path / source, tmp_path / out, masks=None, frames=9)
+    assert {path.name: path.read_bytes() for path in (tmp_path / "in").iterdir()} == before
 
 
 def test_a_turned_photo_is_laid_out_upright_and_others_are_linked(tmp_path):
     photo(tmp_path / "in" / "turned.jpg", (90, 60), orientation=6)
     photo(tmp_path / "in" / "plain.jpg", (90, 60))
-    plain, turned = gather(tmp_path / "in", tmp_path / "out", masks=None, frames=9).images
+    photo(tmp_path / "in" / "third.jpg", (90, 60))
+    plain, third, turned = gather(tmp_path / "in", tmp_path / "out", masks=None, frames=9).images
     assert turned.size == (60, 90)
     red = turned.pixels()[..., 0]
     assert red.shape == (90, 60)
     assert red[:40].mean() > 200 > 50 > red[50:].mean()
     assert plain.path.samefile(tmp_path / "in" / "plain.jpg")
     again = gather(tmp_path / "in", tmp_path / "out", masks=None, frames=9).images
-    assert again == [plain, turned]
+    assert again == [plain, third, turned]
 
 
 def test_frames_of_a_video_are_taken_evenly(tmp_path):
@@ -112,10 +124,11 @@ def test_frames_of_a_video_are_taken_evenly(tmp_path):
 def test_a_mask_of_another_size_is_told(tmp_path):
     photo(tmp_path / "in" / "a.jpg", (90, 60))
     photo(tmp_path / "in" / "b.jpg", (90, 60))
+    photo(tmp_path / "in" / "c.jpg", (90, 60))
     (tmp_path / "masks").mkdir()
     cv2.imwrite(str(tmp_path / "masks" / "a.png"), np.full((60, 80), 255, np.uint8))
     cv2.imwrite(str(tmp_path / "masks" / "b.jpg.png"), np.eye(60, 90, dtype=np.uint8))
-    first, second = gather(tmp_path / "in", tmp_path / "out", masks=tmp_path / "masks", frames=9).images
+    first, second, _ = gather(tmp_path / "in", tmp_path / "out", masks=tmp_path / "masks", frames=9).images
     with pytest.raises(BadInput, match=r"80x60.*90x60"):
         first.allowed()
     assert np.array_equal(second.allowed(), np.eye(60, 90, dtype=bool))

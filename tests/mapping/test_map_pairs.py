@@ -50,14 +50,14 @@ def test_images_of_one_place_have_near_vectors():
         (places[row % 2][generator.integers(0, 12, 150)] + generator.normal(0, 0.2, (150, 8))).astype(np.float32)
         for row in range(6)
     ]
-    vocabulary = learn_vocabulary(images, words=16)
+    vocabulary = learn_vocabulary(images, len(images), words=16)
     vectors = np.stack([vocabulary.describe(image) for image in images])
     assert np.linalg.norm(vectors, axis=1) == pytest.approx(1, abs=1e-5)
     assert all((i - j) % 2 == 0 for i, j in lookalikes(vectors, 2))
 
 
 def test_images_without_features_are_described_by_zeros():
-    vocabulary = learn_vocabulary([np.zeros((0, 8), np.float32)])
+    vocabulary = learn_vocabulary([np.zeros((0, 8), np.float32)], 1)
     assert not vocabulary.describe(np.zeros((0, 8), np.float32)).any()
 
 

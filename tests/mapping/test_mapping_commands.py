@@ -51,25 +51,33 @@ def test_wrong_words(gim, tmp_path, words, told):
     assert told in err
 
 
+def test_a_single_photo_is_no_source(gim, tmp_path):
+    photo = Scene().write(tmp_path / "in", rows=[0]) / "images" / "0000.png"
+    code, _, err = gim("reconstruct", photo, "--matcher", "planted", "--out", tmp_path / "map")
+    assert code == 1
+    assert "0000.png is one photo; a map needs three or more" in err
+    assert "name the folder that holds it and others, or a video" in err
+
+
 def test_one_image(gim, tmp_path):
     source = Scene().write(tmp_path / "in", rows=[0])
     code, _, err = gim("reconstruct", source, "--matcher", "planted", "--out", tmp_path / "map")
     assert code == 1
-    assert "two or more readable images" in err
+    assert "three or more readable images" in err
 
 
 def test_a_map_that_cannot_be_made_says_so_and_fails(gim, tmp_path):
-    """Two pictures of different sizes without texture: nothing matches; the summary is there and the code is 1."""
+    """Pictures of different sizes without texture: nothing matches; the summary is there and the code is 1."""
     pytest.importorskip("pycolmap", reason="pip install 'gim[downstream]'")
     folder = tmp_path / "in"
     folder.mkdir()
-    for name, size in (("a.png", (64, 80)), ("b.png", (90, 120))):
+    for name, size in (("a.png", (64, 80)), ("b.png", (90, 120)), ("d.png", (64, 80))):
         cv2.imwrite(str(folder / name), np.full((*size, 3), 90, np.uint8))
     (folder / "c.jpg").write_bytes(b"not a picture")
     words = ("--matcher", "rootsift", "--out", tmp_path / "map", "--threads", 1, "--device", "cpu")
     code, out, err = gim("reconstruct", folder, *words)
     assert code == 1
-    assert "0 of 2 images placed" in out
+    assert "0 of 3 images placed" in out
     assert "add images with more overlap" in out
     assert "left out: " in out
     assert "c.jpg" in out
@@ -79,7 +87,9 @@ def test_a_map_that_cannot_be_made_says_so_and_fails(gim, tmp_path):
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (("--map", "one"), "no map of two or more images"),
+        (("--map", "one"), "1 of 1 images of the map can be read, 3 or more are needed"),
+        (("--map", "in"), "2 of 2 images of the map can be read, 3 or more are needed"),
+        (("--map", "empty"), "empty holds no map"),
         (("--map", "in", "--queries", "empty"), "holds no image"),
         (("--map", "in", "--queries", "broken"), "q.png is no readable image"),
         (("--map", "in", "--queries", "nowhere"), "'nowhere' does not exist"),
@@ -161,14 +171,100 @@ def test_a_table_of_maps_and_of_queries(gim, tmp_path):
     assert "2/2" in out
 
 
-def test_a_set_without_cameras_has_no_row(gim, tmp_path):
+@pytest.mark.parametrize(("bench", "task"), [("maps", "maps"), ("localization", "relocalization")])
+def test_a_set_that_cannot_be_read_is_a_row_with_its_problem_and_the_next_goes_on(gim, tmp_path, bench, task):
+    """One without cameras, one whose cameras are no JSON: the good set after them has its numbers, the code is 1."""
     pytest.importorskip("pycolmap", reason="pip install 'gim[downstream]'")
-    source = Scene(count=3).write(tmp_path / "arc")
-    (source / "cameras.json").unlink()
-    words = ("--threads", 1, "--device", "cpu", "--out", tmp_path / "out")
-    code, _, err = gim("bench", "maps", source, "-m", "planted", *words)
+    bare, torn = Scene().write(tmp_path / "bare"), Scene().write(tmp_path / "torn")
+    (bare / "cameras.json").unlink()
+    (torn / "cameras.json").write_text("{")
+    words = ("-m", "planted", "--threads", 1, "--device", "cpu", "--out", tmp_path / "out")
+    code, out, err = gim("bench", bench, bare, torn, Scene().write(tmp_path / "arc"), *words)
     assert code == 1
-    assert "no camera for its images" in err
+    assert "no number for bare, torn: " in err
+    assert "; then give the same command again" in err
+    rows = [line.split()[:3] for line in out.splitlines() if " planted " in line]
+    whole = {"maps": "7/7", "localization": "2/2"}[bench]
+    assert rows == [["bare", "planted", "0/0"], ["torn", "planted", "0/0"], ["arc", "planted", whole]]
+    written = json.loads((tmp_path / "out" / f"{task}.json").read_text())["planted"]
+    assert "torn" in written["torn"]["problem"]
+    assert written["arc"]["problem"] == ""
+
+
+@pytest.mark.parametrize("place", ["in", "in/images"])
+def test_a_result_among_the_photos(gim, tmp_path, place):
+    source = Scene(count=3, points=60).write(tmp_path / "in")
+    before = {path.name: path.read_bytes() for path in (source / "images").iterdir()}
+    code, _, err = gim("reconstruct", source, "--matcher", "planted", "--out", tmp_path / place)
+    assert code == 1
+    assert "name another folder with --out" in err
+    assert {path.name: path.read_bytes() for path in (source / "images").iterdir()} == before
+
+
+def test_queries_are_not_laid_out_over_themselves(gim, tmp_path):
+    """The result folder's ``queries`` are the photos."""
+    source = Scene(count=3, points=60).write(tmp_path / "in")
+    (tmp_path / "out" / "queries").mkdir(parents=True)
+    photo = tmp_path / "out" / "queries" / "q.png"
+    photo.write_bytes((source / "images" / "0001.png").read_bytes())
+    words = ("--map", source, "--queries", photo, "--matcher", "planted", "--out", tmp_path / "out")
+    code, _, err = gim("localize", *words)
+    assert code == 1
+    assert "name another folder with --out" in err
+    assert not photo.is_symlink()
+
+
+def test_a_set_of_two_images_is_a_row_beside_others(gim, tmp_path):
+    pytest.importorskip("pycolmap", reason="pip install 'gim[downstream]'")
+    few, arc = Scene().write(tmp_path / "few", rows=[0, 1]), Scene().write(tmp_path / "arc")
+    words = ("-m", "colmap-sift", "--threads", 1, "--device", "cpu", "--out", tmp_path / "out")
+    _, out, _ = gim("bench", "maps", few, arc, *words)
+    assert [line.split()[0] for line in out.splitlines() if " colmap-sift " in line] == ["few", "arc"]
+
+
+@pytest.mark.parametrize("damage", ["header", "end"])
+def test_images_that_cannot_be_read_are_left_out_and_counted(gim, tmp_path, damage):
+    """No image at all, or one cut short: six of seven are mapped; one of two queries has failed, with its reason."""
+    pytest.importorskip("pycolmap", reason="pip install 'gim[downstream]'")
+    source = Scene().write(tmp_path / "arc")
+    spoil(source / "images" / "0003.png", damage)
+    words = ("--threads", 1, "--device", "cpu")
+    code, out, _ = gim("bench", "maps", source, "-m", "planted", "--out", tmp_path / "maps", *words)
+    assert code == 0
+    assert "6/6" in out
+    assert "arc, planted: left out: " in out
+    cell = json.loads((tmp_path / "maps" / "maps.json").read_text())["planted"]["arc"]
+    assert (cell["left_out"], cell["within_1_percent"]) == (1, 1)
+    code, out, _ = gim("bench", "localization", source, "-m", "planted", "--out", tmp_path / "found", *words)
+    assert code == 0
+    assert "2/2" in out
+    assert "0003.png" in out
+    spoil(source / "images" / "0005.png", damage)
+    code, out, err = gim("localize", "--map", source, "--matcher", "planted", "--out", tmp_path / "one", *words)
+    assert code == 0, err
+    assert "1 of 2 queries localized" in out
+    assert "(0.25, 2 deg) 50.0 %" in out
+    told = json.loads((tmp_path / "one" / "localization.json").read_text())
+    assert list(told["left_out"]) == ["0003.png"]
+    assert "0005.png" in told["failed"]["0005.png"]
+    assert told["errors"]["0005.png"] is None
+
+
+def test_one_of_the_query_photos_cannot_be_read(gim, tmp_path):
+    pytest.importorskip("pycolmap", reason="pip install 'gim[downstream]'")
+    source, asked = Scene().write(tmp_path / "in", rows=[0, 1, 2, 4, 5, 6]), Scene().write(tmp_path / "q", rows=[2, 3])
+    (asked / "cameras.json").unlink()
+    spoil(asked / "images" / "0002.png", "header")
+    words = ("--matcher", "planted", "--out", tmp_path / "out", "--threads", 1, "--device", "cpu")
+    code, out, err = gim("localize", "--map", source, "--queries", asked, *words)
+    assert code == 0, err
+    assert "planted: 1 of 2 queries localized" in out
+    assert "0002.png is no readable image" in out
+
+
+def spoil(path: Path, damage: str) -> None:
+    """No header, or a header and nothing behind half of the pixels."""
+    path.write_bytes({"header": b"not a picture", "end": path.read_bytes()[:-200]}[damage])
 
 
 def test_every_third_image(gim, tmp_path):

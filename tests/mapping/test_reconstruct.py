@@ -126,11 +126,21 @@ def test_look_alikes_come_from_own_features_or_from_rootsift(tmp_path):
         assert sparse.extracted == 4
 
 
-@pytest.mark.parametrize("count", [0, 1])
-def test_one_image_is_no_map(scene, tmp_path, count):
+@pytest.mark.parametrize("count", [0, 1, 2])
+def test_two_images_are_no_map(scene, tmp_path, count):
+    """Two that match perfectly, too: COLMAP makes a model of three or more."""
     source = scene.write(tmp_path / "in", rows=range(count))
-    with pytest.raises(BadInput, match="two or more"):
+    with pytest.raises(BadInput, match="three or more"):
         reconstruct(source, tmp_path / "out", PlantedSparse(scene), OPTIONS, Silent())
+
+
+@pytest.mark.parametrize("mapper", ["incremental", "global"])
+def test_three_images_are_a_map(scene, tmp_path, mapper):
+    source = scene.write(tmp_path / "in", rows=range(3))
+    options = replace(OPTIONS, mapper=mapper)
+    found = reconstruct(source, tmp_path / "out", PlantedSparse(scene), options, Silent()).found
+    assert found is not None
+    assert len(found.views) == 3
 
 
 @pytest.mark.parametrize("kind", ["nothing", "wrong"])
@@ -170,6 +180,15 @@ def test_a_map_of_someone_else_is_not_replaced(scene, tmp_path):
     with pytest.raises(BadInput, match="not made here"):
         reconstruct(scene.write(tmp_path / "in"), tmp_path / "out", PlantedSparse(scene), OPTIONS, Silent())
     assert (theirs / "cameras.txt").read_text() == "theirs"
+
+
+def test_photos_of_another_set_are_not_replaced(scene, tmp_path):
+    """They have the same names as those that are mapped."""
+    other = scene.write(tmp_path / "other", size=(64, 48))
+    before = {path.name: path.read_bytes() for path in (other / "images").iterdir()}
+    with pytest.raises(BadInput, match="not made here"):
+        reconstruct(scene.write(tmp_path / "in"), other, PlantedSparse(scene), OPTIONS, Silent())
+    assert {path.name: path.read_bytes() for path in (other / "images").iterdir()} == before
 
 
 def _shuffle(matches):

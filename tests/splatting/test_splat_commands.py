@@ -134,9 +134,10 @@ def test_wrong_sources(gim, tmp_path):
     one = Scene().write(tmp_path / "one", rows=[0])
     for source, told in (
         (tmp_path / "nowhere", "does not exist"),
-        (one, "two or more readable images"),
+        (one, "three or more readable images"),
         ("synthetic:moon", "moon"),
-        (Scene().write(tmp_path / "two", rows=[0, 1]), "planted made no map of"),
+        (one / "images" / "0000.png", "is one photo"),
+        (Scene().write(tmp_path / "two", rows=[0, 1]), "three or more readable images"),
     ):
         code, _, problem = gim("splat", source, *out)
         assert code == 1, source

@@ -8,13 +8,14 @@ from math import ceil
 from pathlib import Path
 from typing import Any
 
-from gim_data.bench.posed import Camera, read_cameras
+from gim_data.bench.posed import Camera, sort_cameras
 from gim_data.errors import BadInput
 from gim_data.stage import Progress
 from gim_data.types import Matcher
 from gim_data.video.sources import image_files
 from gim_models.downstream.mapping.absolute import SHARES, THRESHOLDS
-from gim_models.downstream.mapping.localize import localize
+from gim_models.downstream.mapping.images import photo_folder
+from gim_models.downstream.mapping.localize import Localized, localize
 from gim_models.downstream.mapping.model import SparseMap
 from gim_models.downstream.mapping.reconstruct import (
     COLMAP_SIFT,
@@ -56,7 +57,7 @@ class Mapped:
 
 
 def cases_of(sets: Mapping[str, Path], every: Sequence[int], most: int) -> list[Case]:
-    """Every set at every step that leaves three images or more.
+    """Every set at every step that leaves three images or more; a smaller set at the first, so that it has its row.
 
     Args:
         sets: name -> folder.
@@ -66,19 +67,23 @@ def cases_of(sets: Mapping[str, Path], every: Sequence[int], most: int) -> list[
     Raises:
         BadInput: no set has three images.
     """
-    found = []
+    found, usable = [], False
     for name, folder in sets.items():
-        count = len(image_files(folder / "images" if (folder / "images").is_dir() else folder))
+        count = len(image_files(photo_folder(folder)))
         least = max(1, ceil(count / most))
         steps = [step for step in every if ceil(count / (step * least)) >= FEWEST]
-        found += [Case(name if step == 1 else f"{name}-every-{step}", folder, step * least) for step in steps]
-    if not found:
+        usable = usable or bool(steps)
+        taken = steps or every[:1]
+        found += [Case(name if step == 1 else f"{name}-every-{step}", folder, step * least) for step in taken]
+    if not usable:
         raise BadInput(f"no set of {list(sets)} leaves {FEWEST} images", "add images, or lower 'every'")
     return found
 
 
 def map_case(case: Case, out: Path, matcher: Matcher | None, options: MapOptions, progress: Progress) -> Mapped:
-    """Make and score one map; one that cannot be made is a row with its problem.
+    """Make and score one map; one that cannot be made is a row with its problem, and so is a set that cannot be read.
+
+    Images that cannot be read are left out and counted in the row.
 
     Args:
         case: the images.
@@ -88,17 +93,25 @@ def map_case(case: Case, out: Path, matcher: Matcher | None, options: MapOptions
         progress: where to report.
 
     Raises:
-        BadInput: fewer than two usable images, or no true camera.
         GimError: pycolmap is missing.
     """
-    options = replace(options, every=case.every)
+    try:
+        return _map(case, out, matcher, replace(options, every=case.every), progress)
+    except BadInput as error:
+        return Mapped(_unusable(error) | {"images": 0, "registered": 0, "within_1_percent": 0.0}, None, [])
+
+
+def _map(case: Case, out: Path, matcher: Matcher | None, options: MapOptions, progress: Progress) -> Mapped:
+    cameras, _ = sort_cameras(case.folder)
+    if not cameras:
+        raise BadInput(f"{case.folder} has no camera for its images", "add cameras.json (K and T_w2c per image)")
     if matcher is None:
         result = reconstruct_by_sift(case.folder, out, None, options, progress)
     else:
         result = reconstruct(case.folder, out, matcher, options, progress)
-    reference = of_images(read_cameras(case.folder), result.images)
+    reference = of_images(cameras, result.images)
     if not reference:
-        raise BadInput(f"{case.folder} has no camera for its images", "add cameras.json (K and T_w2c per image)")
+        raise BadInput(f"{case.folder} has no camera for its images", "add them to its cameras.json")
     return Mapped(_cell(result, reference), result.found, reference)
 
 
@@ -122,25 +135,36 @@ def localize_set(
         query_every: which images are queries.
         most: images of the set; one with more is thinned first, evenly.
 
+    Images that cannot be read are left out of the map, or have failed as queries. A set of which no map can be made is
+    a row with its problem, and so is one that cannot be read.
+
     Raises:
-        BadInput: the folder cannot be read.
         GimError: pycolmap is missing.
     """
-    images = read_reference(folder)
+    failed = {"localized": 0, "median_distance": None, "median_deg": None}
+    failed |= _recalls([0.0] * len(THRESHOLDS), [0.0] * len(SHARES))
+    try:
+        images = read_reference(folder)
+    except BadInput as error:
+        return _unusable(error) | failed | {"queries": 0}
     reference, queries = split(images[:: max(1, ceil(len(images) / most))], query_every)
-    failed: Cell = {"queries": len(queries), "localized": 0, "median_distance": None, "median_deg": None}
-    nothing = [0.0] * len(THRESHOLDS)
     try:
         found = localize(reference, queries, out, matcher, options, progress)
     except BadInput as error:
-        return {**failed, "problem": error.problem, **_recalls(nothing, nothing)}
+        return failed | {"queries": len(queries), "problem": error.problem}
+    return localized_cell(found)
+
+
+def localized_cell(found: Localized) -> Cell:
+    """The numbers of the row of a set with known query poses."""
     numbers, middle = found.as_json(), found.median_error
     return {
-        "queries": len(queries),
+        "queries": numbers["queries"],
         "localized": numbers["localized"],
         "median_distance": middle[0] if middle else None,
         "median_deg": middle[1] if middle else None,
         "problem": "",
+        **_left_out(list(numbers["left_out"].values())),
         **_recalls(numbers["recall"], numbers["relative_recall"]),
     }
 
@@ -158,7 +182,18 @@ def open_contender(name: str, device: str) -> Matcher | None:
 
 def _cell(result: MapResult, reference: Sequence[Camera]) -> Cell:
     score = score_map(result.found, reference).as_json()
-    return {**score, "seconds": round(sum(result.seconds.values()), 1), "problem": result.problem}
+    spent = round(sum(result.seconds.values()), 1)
+    return {**score, "seconds": spent, "problem": result.problem, **_left_out(result.notes)}
+
+
+def _left_out(notes: Sequence[str]) -> Cell:
+    """How many images could not be used, and why."""
+    return {"left_out": len(notes), "notes": list(notes)}
+
+
+def _unusable(error: BadInput) -> Cell:
+    """What the row of a set that cannot be read says; ``remedy`` tells it from a set that a matcher cannot do."""
+    return {"problem": error.problem, "remedy": error.remedy}
 
 
 def _recalls(absolute: Sequence[float], relative: Sequence[float]) -> Cell:

@@ -6,6 +6,7 @@ Keypoints cross this border with half a pixel added (COLMAP counts from the corn
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
@@ -16,11 +17,12 @@ from numpy.typing import NDArray
 from gim_data.errors import BadInput, GimError
 from gim_data.stage import Progress
 from gim_data.types import Floats
+from gim_models.downstream.mapping.copies import Copies
+from gim_models.downstream.mapping.images import FEWEST
 from gim_models.downstream.mapping.model import HALF, CameraPlan, MapCamera, MapView, Matrix, SparseMap
 from gim_models.downstream.mapping.pairing import Pair
 
 Mapper = Literal["incremental", "global"]
-_SMALLEST = 3  # registered images of a model worth keeping
 Reconstruction = Any
 
 
@@ -87,36 +89,31 @@ def verify(path: Path, *, threads: int, seed: int) -> dict[Pair, int]:
 
 
 def sift_matches(
-    path: Path, images: Path, pairs: Sequence[Pair], plan: CameraPlan, *, max_side: int, threads: int, seed: int
+    path: Path, copies: Copies, pairs: Sequence[Pair], plan: CameraPlan, *, max_side: int, threads: int, seed: int
 ) -> dict[Pair, int]:
-    """COLMAP's own SIFT features, matches and verification, into a database that holds images and cameras.
+    """COLMAP's own SIFT features, matches and verification, into a new database.
 
     Args:
-        path: from ``write_database`` without keypoints.
-        images: folder of the images.
+        path: the file; one that is there is replaced.
+        copies: of the images; the database has their names.
         pairs: which to match.
-        plan: what the database was written from.
+        plan: cameras.
         max_side: long side that images are reduced to, pixels; 0 leaves COLMAP's default.
         threads: -1 for all cores.
         seed: of RANSAC.
 
     Returns:
         inliers of each pair that passed.
-
-    Raises:
-        BadInput: an image name holds a blank, which COLMAP's pair list cannot express.
     """
-    names = plan.names
-    blank = next((name for name in names if any(c.isspace() for c in name)), None)
-    if blank is not None:
-        raise BadInput(f"COLMAP's pair list cannot hold the blank in {blank!r}", "rename the image")
+    names = copies.names
+    write_database(path, replace(plan, names=names))
     colmap = _pycolmap()
     extraction = colmap.FeatureExtractionOptions(num_threads=threads, use_gpu=False, max_image_size=max_side or -1)
     colmap.extract_features(
         path,
-        images,
-        image_names=list(names),
-        reader_options=colmap.ImageReaderOptions(camera_model=plan.cameras[0].model),
+        copies.images,
+        image_names=names,
+        reader_options=colmap.ImageReaderOptions(camera_model=plan.cameras[0].model, mask_path=copies.masks or ""),
         extraction_options=extraction,
         device=colmap.Device.cpu,
     )
@@ -147,16 +144,16 @@ def map_images(
         seed: of every random choice.
 
     Raises:
-        BadInput: no two images could be placed.
+        BadInput: no three images could be placed.
     """
     colmap = _pycolmap()
     out.mkdir(parents=True, exist_ok=True)
     colmap.set_random_seed(seed)
     if mapper == "global":
-        options = colmap.GlobalPipelineOptions(num_threads=threads, random_seed=seed, min_model_size=_SMALLEST)
+        options = colmap.GlobalPipelineOptions(num_threads=threads, random_seed=seed, min_model_size=FEWEST)
         models = colmap.global_mapping(path, images, out, options)
     else:
-        options = colmap.IncrementalPipelineOptions(num_threads=threads, random_seed=seed, min_model_size=_SMALLEST)
+        options = colmap.IncrementalPipelineOptions(num_threads=threads, random_seed=seed, min_model_size=FEWEST)
         models = colmap.incremental_mapping(
             path,
             images,
@@ -167,7 +164,7 @@ def map_images(
         )
     if not models:
         raise BadInput(
-            f"no {_SMALLEST} images could be placed in one scene: their verified matches are too few, or the camera "
+            f"no {FEWEST} images could be placed in one scene: their verified matches are too few, or the camera "
             "only turns",
             "see which pairs matched in summary.txt; add images with more overlap, or try another matcher",
         )
@@ -178,6 +175,12 @@ def map_images(
             "take images from places farther apart, or try another matcher",
         )
     return best
+
+
+def rename(model: Reconstruction, names: Sequence[str]) -> None:
+    """Give the images of a model these names, by the rows of the list that its database was written from."""
+    for identifier, image in model.images.items():
+        image.name = names[identifier - 1]
 
 
 def triangulate(

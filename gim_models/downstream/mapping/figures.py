@@ -22,20 +22,21 @@ def draw_maps(path: Path, maps: Mapping[str, Mapped], title: str) -> None:
 
     Args:
         path: the PNG to write.
-        maps: name -> map.
+        maps: name -> map; a set that could not be read has no cameras, and no panel.
         title: above all panels.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    columns = min(_COLUMNS, len(maps))
-    rows = -(-len(maps) // columns)
+    shown = {name: made for name, made in maps.items() if made.reference}
+    columns = max(1, min(_COLUMNS, len(shown)))
+    rows = max(1, -(-len(shown) // columns))
     figure = Figure(figsize=(3.6 * columns, 3.4 * rows), dpi=110, layout="constrained")
     FigureCanvasAgg(figure)
     panels = figure.subplots(rows, columns, squeeze=False).ravel()
     for panel in panels:
         panel.set_axis_off()
-    for panel, (name, made) in zip(panels, maps.items(), strict=False):
+    for panel, (name, made) in zip(panels, shown.items(), strict=False):
         true, found, points = _flat(made)
         panel.scatter(*points.T, s=0.4, color=_SOFT, linewidths=0)
         panel.scatter(*true.T, s=34, facecolors="none", edgecolors=_TRUE, linewidths=0.9)

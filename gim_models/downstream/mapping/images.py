@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -20,9 +21,12 @@ from gim_data.stage import Progress, Silent
 from gim_data.types import Image, Mask, Size
 from gim_data.video.decode import DecodedFrame, fit, read_frames
 from gim_data.video.probe import probe
-from gim_data.video.sources import image_files
+from gim_data.video.sources import image_files, is_image_file
 
+FEWEST = 3
+"""Images that a map can be made of: of two COLMAP makes no model, however well they match."""
 QUALITY = 95
+_NEEDED = "a map needs three or more readable images"
 _FILM_DIAGONAL = 43.2666  # mm, of the 36 x 24 mm that "35 mm equivalent" refers to
 _UPRIGHT = 1  # EXIF's orientation of a picture that needs no turning
 
@@ -108,34 +112,57 @@ def gather(
         progress: where to report.
 
     Raises:
-        BadInput: nothing there, fewer than two usable images, or masks of which none belongs to an image.
+        BadInput: nothing there, fewer than three usable images, masks of which none belongs to an image, or ``out`` is
+            the folder of the images itself.
     """
     progress = progress or Silent()
+    folder = photo_folder(source)
+    for place in (out, out.parent):
+        keep_apart(folder, place)
     out.mkdir(parents=True, exist_ok=True)
     if source.is_dir():
-        found, notes = _lay_out(source, out, every, progress)
+        found, notes = _lay_out(folder, out, every, progress)
+    elif is_image_file(source):
+        raise BadInput(f"{source} is one photo; {_NEEDED}", "name the folder that holds it and others, or a video")
     elif source.is_file():
         found, notes = _sample(source, out, frames, every, progress), []
     else:
         raise BadInput(f"{source} does not exist", "name a folder of images or a video file")
-    if len(found) < 2:
+    if len(found) < FEWEST:
         why = "; ".join(notes[:3]) or f"it holds {len(found)}"
-        raise BadInput(f"{source}: a map needs two or more readable images ({why})", "add images of the same scene")
+        raise BadInput(f"{source}: {_NEEDED} ({why})", "add images of the same scene")
     return Gathered(found, notes) if masks is None else _masked(found, notes, masks)
 
 
 def describe(path: Path, name: str) -> MapImage:
-    """One upright image file as a ``MapImage``; only its header is read.
+    """One upright image file as a ``MapImage``; of most formats only the header is read.
 
     Raises:
-        BadInput: it is no image.
+        BadInput: it is no image, or a damaged one.
     """
-    with _opened(path) as picture:
+    with _opened(path) as picture, _telling(path):
         return MapImage(name, path, picture.size, _exif_focal(picture), _device(picture))
 
 
-def _lay_out(source: Path, out: Path, every: int, progress: Progress) -> tuple[list[MapImage], list[str]]:
-    folder = source / "images" if (source / "images").is_dir() else source
+def photo_folder(source: Path) -> Path:
+    """Where the images of a source lie: in ``images/``, where there is one."""
+    return source / "images" if (source / "images").is_dir() else source
+
+
+def keep_apart(folder: Path, out: Path) -> None:
+    """Refuse to write into the folder of the photos themselves, which would be written over.
+
+    Raises:
+        BadInput: so it is.
+    """
+    if folder.resolve() == out.resolve():
+        raise BadInput(
+            f"{folder} holds the photos themselves, and the result would be written among them",
+            "name another folder with --out",
+        )
+
+
+def _lay_out(folder: Path, out: Path, every: int, progress: Progress) -> tuple[list[MapImage], list[str]]:
     files = image_files(folder)[::every]
     progress.start("images", len(files))
     found, notes = [], []
@@ -163,12 +190,10 @@ def place(path: Path, target: Path) -> MapImage:
         BadInput: it is no image, or a damaged one.
     """
     with _opened(path) as picture:
-        turned = picture.getexif().get(ExifTags.Base.Orientation, _UPRIGHT) != _UPRIGHT
-        size, focal, device = picture.size, _exif_focal(picture), _device(picture)
-        try:
+        with _telling(path):
+            turned = picture.getexif().get(ExifTags.Base.Orientation, _UPRIGHT) != _UPRIGHT
+            size, focal, device = picture.size, _exif_focal(picture), _device(picture)
             picture.load()
-        except (OSError, SyntaxError, ValueError) as error:
-            raise BadInput(f"{path} is damaged: {error}", "replace it") from None
         if turned:
             upright = ImageOps.exif_transpose(picture).convert("RGB")
             size = upright.size
@@ -237,6 +262,15 @@ def _opened(path: Path) -> Pillow.Image:
         return Pillow.open(path)
     except (OSError, UnidentifiedImageError, Pillow.DecompressionBombError) as error:
         raise BadInput(f"{path} is no readable image: {error}", "replace it, or take it away") from None
+
+
+@contextmanager
+def _telling(path: Path) -> Iterator[None]:
+    """Say which image is damaged; to ask a PNG for its EXIF reads all of it."""
+    try:
+        yield
+    except (OSError, SyntaxError, ValueError) as error:
+        raise BadInput(f"{path} is damaged: {error}", "replace it") from None
 
 
 def _exif_focal(picture: Pillow.Image) -> float | None:

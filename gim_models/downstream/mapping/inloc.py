@@ -14,9 +14,8 @@ import numpy as np
 from gim_data.bench.checks import check_pose
 from gim_data.errors import BadInput
 from gim_data.video.sources import image_files
-from gim_models.downstream.mapping.images import describe
 from gim_models.downstream.mapping.model import MapCamera, Matrix
-from gim_models.downstream.mapping.posed_image import PosedImage
+from gim_models.downstream.mapping.posed_image import PosedImage, inspect
 from gim_models.downstream.mapping.surfaces import Scan
 
 CUTOUTS, ALIGNMENTS, QUERIES = "database/cutouts", "database/alignments", "query/iphone7"
@@ -43,9 +42,9 @@ def read_cutouts(folder: Path) -> list[PosedImage]:
     poses = {place: _scanner_pose(folder, *place) for place in {_place(path) for path in files}}
     found = []
     for path in files:
-        image = describe(path, path.relative_to(folder).as_posix())
+        image, damage = inspect(path, path.relative_to(folder).as_posix())
         surface = Scan(_scan_file(path), poses[_place(path)], image.size)
-        found.append(PosedImage(image, MapCamera.guess(image.size, None), None, surface))
+        found.append(PosedImage(image, MapCamera.guess(image.size, None), None, surface, damage))
     return found
 
 
@@ -59,8 +58,13 @@ def read_phone_queries(folder: Path) -> list[PosedImage]:
     files = image_files(place) if place.is_dir() else []
     if not files:
         raise BadInput(f"{place} holds no image", "restore the queries, or name others with --queries")
-    images = [describe(path, path.relative_to(folder).as_posix()) for path in files]
-    return [PosedImage(i, MapCamera.guess(i.size, _FOCAL * max(i.size), "SIMPLE_PINHOLE"), None, None) for i in images]
+    return [_phone_query(path, path.relative_to(folder).as_posix()) for path in files]
+
+
+def _phone_query(path: Path, name: str) -> PosedImage:
+    image, damage = inspect(path, name)
+    camera = MapCamera.guess(image.size, _FOCAL * max(image.size), "SIMPLE_PINHOLE")
+    return PosedImage(image, camera, None, damage=damage)
 
 
 def _scan_file(path: Path) -> Path:

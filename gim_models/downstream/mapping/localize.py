@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +24,12 @@ from gim_models.downstream.mapping.absolute import (
     submission_names,
     write_poses,
 )
+from gim_models.downstream.mapping.images import FEWEST
 from gim_models.downstream.mapping.lifting import Measured, Triangulated, World, lift
 from gim_models.downstream.mapping.matching import ImageMatcher
 from gim_models.downstream.mapping.model import CameraPlan, SparseMap
 from gim_models.downstream.mapping.pairing import LOOKALIKES, Pair, exhaustive, lookalikes, nearest
-from gim_models.downstream.mapping.posed_image import PosedImage
+from gim_models.downstream.mapping.posed_image import PosedImage, checked
 from gim_models.downstream.mapping.reconstruct import (
     WORK,
     MapOptions,
@@ -52,6 +53,7 @@ class Localized:
         errors: (distance, degrees) of every query with a known pose; infinite where it failed.
         extent: largest distance between two reference cameras.
         points: triangulated points of the map; 0 where depth maps or scans serve instead.
+        left_out: reference image that cannot be read -> why.
     """
 
     matcher: str
@@ -59,6 +61,7 @@ class Localized:
     errors: dict[str, tuple[float, float]]
     extent: float
     points: int
+    left_out: dict[str, str] = field(default_factory=dict)
 
     @property
     def median_error(self) -> tuple[float, float] | None:
@@ -82,6 +85,7 @@ class Localized:
             "recall": recall(errors, THRESHOLDS) if errors else None,
             "relative_thresholds": [list(pair) for pair in SHARES],
             "relative_recall": recall(errors, shares) if errors else None,
+            "left_out": self.left_out,
             "failed": {pose.name: pose.reason for pose in self.poses if pose.T_w2c is None},
             "errors": {n: None if np.isinf(d) else [d, a] for n, (d, a) in self.errors.items()},
         }
@@ -102,6 +106,7 @@ class Localized:
             middle = self.median_error
             told = f"{middle[0]:.4g}, {middle[1]:.3f} deg" if middle else "none, half of the queries or more failed"
             lines.append(f"  median error: {told}")
+        lines += [f"  left out of the map: {problem}" for problem in self.left_out.values()]
         return "\n".join([*lines, *(f"  {name}: {reason}" for name, reason in numbers["failed"].items())])
 
 
@@ -115,6 +120,8 @@ def localize(
 ) -> Localized:
     """Find the camera of each query in a map of the reference images.
 
+    A query that cannot be read has failed; a reference image that cannot be is left out of the map.
+
     Args:
         reference: images with poses, from which a map is triangulated; or all with surfaces, which need none.
         queries: images with intrinsics; poses, where known, are only scored against.
@@ -125,28 +132,55 @@ def localize(
         progress: where to report.
 
     Raises:
-        BadInput: the reference images do not match each other, so there is no map.
+        BadInput: no query can be read, or fewer than three reference images (one, if all have surfaces); or these do
+            not match each other, so that there is no map.
         GimError: pycolmap is missing.
     """
-    if not all(posed.surface for posed in reference):
+    measured = all(posed.surface for posed in reference)
+    if not measured:
         colmap.version()  # missing software is said before an hour of matching
+    whole, queries = checked(reference), checked(queries)
+    reference = _readable(whole, 1 if measured else FEWEST, "images of the map")
+    asked = _readable(queries, min(1, len(queries)), "queries")
     work = out / WORK
     work.mkdir(parents=True, exist_ok=True)
-    engine = open_engine(matcher, [posed.image for posed in (*reference, *queries)], work, options)
+    engine = open_engine(matcher, [posed.image for posed in (*reference, *asked)], work, options)
     vectors = describe_images(engine, progress, learn_from=len(reference), seed=options.seed)
     world = _world(engine, reference, vectors, work, options, progress)
     query_pairs = _query_pairs(vectors, len(reference))
     engine.run([pair for pairs in query_pairs for pair in pairs], progress)
-    poses = []
-    for query, pairs in zip(queries, query_pairs, strict=True):
+    estimated = []
+    for query, pairs in zip(asked, query_pairs, strict=True):
         pixels, points = lift(engine, pairs, world)
-        poses.append(estimate_pose(query.image.name, pixels, points, query.camera, seed=options.seed))
+        estimated.append(estimate_pose(query.image.name, pixels, points, query.camera, seed=options.seed))
+    poses = _with_unread(queries, estimated)
     extent = extent_of(np.array([centre_of(posed.T_w2c) for posed in reference if posed.T_w2c is not None]))
-    result = Localized(matcher.name, poses, _errors(queries, poses), extent, world.size)
+    left_out = {posed.image.name: posed.damage for posed in whole if posed.damage}
+    result = Localized(matcher.name, poses, _errors(queries, poses), extent, world.size, left_out)
     write_poses(out / POSES, poses)
     write_poses(out / SUBMISSION, poses, submission_names([pose.name for pose in poses]))
     write_json(out / NUMBERS, result.as_json())
     return result
+
+
+def _readable(images: Sequence[PosedImage], fewest: int, what: str) -> list[PosedImage]:
+    """The images that can be read.
+
+    Raises:
+        BadInput: they are fewer than ``fewest``.
+    """
+    found = [posed for posed in images if not posed.damage]
+    if len(found) < fewest:
+        damage = next((f": {posed.damage}" for posed in images if posed.damage), "")
+        count = f"{len(found)} of {len(images)} {what} can be read, {fewest} or more are needed"
+        raise BadInput(f"{count}{damage}", "add images, or replace what is damaged")
+    return found
+
+
+def _with_unread(queries: Sequence[PosedImage], found: Sequence[QueryPose]) -> list[QueryPose]:
+    """The poses in the order of the queries; those that could not be read have failed."""
+    rest = iter(found)
+    return [QueryPose(one.image.name, None, 0, 0, one.damage) if one.damage else next(rest) for one in queries]
 
 
 def _world(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -15,7 +15,8 @@ from gim_data.errors import BadInput
 from gim_data.stage import Progress
 from gim_data.types import Floats, Matcher, SparseMatcher
 from gim_models.downstream.mapping import colmap
-from gim_models.downstream.mapping.images import Gathered, MapImage, gather
+from gim_models.downstream.mapping.copies import write_copies
+from gim_models.downstream.mapping.images import Gathered, MapImage, gather, keep_apart, photo_folder
 from gim_models.downstream.mapping.matching import ImageMatcher
 from gim_models.downstream.mapping.model import DEFAULT_MODEL, CameraPlan, MapCamera, SparseMap
 from gim_models.downstream.mapping.pairing import LOOKALIKES, Pair, exhaustive, lookalikes, read_pairs, with_loops
@@ -73,7 +74,7 @@ class MapResult:
 
     Attributes:
         label: who matched.
-        found: the map, or None where no two images could be placed.
+        found: the map, or None where no three images could be placed.
         problem: why there is none, else "".
         images: names of all images.
         pairs: which were matched, by rows of ``images``.
@@ -113,12 +114,13 @@ def reconstruct(source: Path, out: Path, matcher: Matcher, options: MapOptions, 
     pair that was matched stays matched: the same call goes on where a killed one was.
 
     Raises:
-        BadInput: fewer than two usable images, a bad pair list, or masks that do not fit.
+        BadInput: fewer than three usable images, a bad pair list, masks that do not fit, or a folder not of ours.
         GimError: pycolmap is missing.
     """
     colmap.version()  # missing software is said before an hour of matching
     watch = Stopwatch()
-    gathered = _gather(source, out, options, options.masks, progress)
+    _claim(source, out)
+    gathered = _gather(source, out, options, progress)
     _forget(out)
     watch.lap("images")
     work = out / WORK
@@ -132,38 +134,38 @@ def reconstruct(source: Path, out: Path, matcher: Matcher, options: MapOptions, 
     colmap.write_database(work / "database.db", plan, joined.keypoints, joined.matches)
     inliers = colmap.verify(work / "database.db", threads=options.threads, seed=options.seed)
     watch.lap("verification")
-    return _mapped(matcher.name, gathered, plan, pairs, inliers, out, options, progress, watch)
+    return _mapped(matcher.name, gathered, plan, pairs, inliers, out, out / "images", options, progress, watch)
 
 
 def reconstruct_by_sift(
     source: Path, out: Path, pairs: Sequence[Pair] | None, options: MapOptions, progress: Progress
 ) -> MapResult:
-    """The same images, cameras and pairs through COLMAP's own SIFT, on the CPU, without masks.
+    """The same images, masks, cameras and pairs through COLMAP's own SIFT, on the CPU.
 
     Args:
         source: as for ``reconstruct``.
         out: another folder than that of ``reconstruct``.
         pairs: those of the attempt that this is compared with; None for all.
-        options: ``matcher``, ``pairs`` and ``masks`` play no part.
+        options: ``matcher`` and ``pairs`` play no part.
         progress: where to report.
 
     Raises:
-        BadInput: as ``reconstruct``, or an image name with a blank.
+        BadInput: as ``reconstruct``.
     """
     watch = Stopwatch()
-    gathered = _gather(source, out, options, None, progress)
+    _claim(source, out)
+    gathered = _gather(source, out, options, progress)
     _forget(out)
     watch.lap("images")
     plan = plan_cameras(gathered.images, options.camera_model)
-    (out / WORK).mkdir(parents=True, exist_ok=True)
-    database = out / WORK / "database.db"
-    colmap.write_database(database, plan)
+    copies = write_copies(gathered.images, out / WORK / "copies", progress)
     progress.start("matching by COLMAP's SIFT", None)
     pairs = exhaustive(len(plan.names)) if pairs is None else pairs
     side, threads, seed = options.max_side, options.threads, options.seed
-    inliers = colmap.sift_matches(database, out / "images", pairs, plan, max_side=side, threads=threads, seed=seed)
+    database = out / WORK / "database.db"
+    inliers = colmap.sift_matches(database, copies, pairs, plan, max_side=side, threads=threads, seed=seed)
     watch.lap("matching")
-    return _mapped(COLMAP_SIFT, gathered, plan, pairs, inliers, out, options, progress, watch)
+    return _mapped(COLMAP_SIFT, gathered, plan, pairs, inliers, out, copies.images, options, progress, watch)
 
 
 def open_engine(matcher: Matcher, images: Sequence[MapImage], work: Path, options: MapOptions) -> ImageMatcher:
@@ -196,6 +198,8 @@ def choose_pairs(engine: ImageMatcher, options: MapOptions, progress: Progress) 
 def describe_images(engine: ImageMatcher, progress: Progress, *, learn_from: int, seed: int) -> Floats:
     """(N, D) unit vectors of the images, from the matcher's own features where it has some.
 
+    Features are read twice, to learn the vocabulary and to describe: those of thousands of images fill any memory.
+
     Args:
         engine: matcher and images.
         progress: where to report.
@@ -203,13 +207,18 @@ def describe_images(engine: ImageMatcher, progress: Progress, *, learn_from: int
         seed: of its k-means.
     """
     source = describer(engine)
-    progress.start("features", len(engine.images))
-    found = []
-    for row, image in enumerate(engine.images):
-        found.append(source.features(row).descriptors)
-        progress.advance(1, image.name)
-    vocabulary = learn_vocabulary(found[:learn_from], seed=seed)
-    return np.stack([vocabulary.describe(descriptors) for descriptors in found])
+    learned = _descriptors(source, learn_from, "features", progress)
+    vocabulary = learn_vocabulary(learned, learn_from, seed=seed)
+    every = _descriptors(source, len(engine.images), "descriptions", progress)
+    return np.stack([vocabulary.describe(descriptors) for descriptors in every])
+
+
+def _descriptors(source: ImageMatcher, count: int, doing: str, progress: Progress) -> Iterator[Floats]:
+    """The descriptors of the first ``count`` images, one after the other."""
+    progress.start(doing, count)
+    for row in range(count):
+        yield source.features(row).descriptors
+        progress.advance(1, source.images[row].name)
 
 
 def describer(engine: ImageMatcher) -> ImageMatcher:
@@ -235,22 +244,30 @@ def join(engine: ImageMatcher, pairs: Sequence[Pair], quantizer: Quantizer) -> Q
     return Quantized(joined.keypoints, {pair: found for pair, found in joined.matches.items() if len(found) >= _ENOUGH})
 
 
-def _forget(out: Path) -> None:
-    """Take an earlier map away, so that none is taken for the one that could not be made; matches stay.
+def _claim(source: Path, out: Path) -> None:
+    """Make the folder whose presence says that images and a map beside it were made here and may be replaced.
 
     Raises:
-        BadInput: there is a map that was not made here.
+        BadInput: there are images or a map, and it is not there; or the photos themselves are there.
     """
-    model = out / "sparse" / "0"
-    if model.exists() and not (out / WORK).is_dir():
-        raise BadInput(f"{model} is a map that was not made here", "name another folder with --out")
-    shutil.rmtree(model, ignore_errors=True)
+    keep_apart(photo_folder(source), out)
+    if not (out / WORK).is_dir():
+        for place in (out / "images", out / "sparse" / "0"):
+            if place.is_dir() and any(place.iterdir()):
+                raise BadInput(f"{place} holds what was not made here", "name another folder with --out")
+    (out / WORK).mkdir(parents=True, exist_ok=True)
+
+
+def _forget(out: Path) -> None:
+    """Take an earlier map away, so that none is taken for the one that could not be made; matches stay."""
+    shutil.rmtree(out / "sparse" / "0", ignore_errors=True)
     for name in (POINTS, TRANSFORMS, VIEW, TEXT, NUMBERS):
         (out / name).unlink(missing_ok=True)
 
 
-def _gather(source: Path, out: Path, options: MapOptions, masks: Path | None, progress: Progress) -> Gathered:
-    return gather(source, out / "images", masks=masks, frames=options.frames, every=options.every, progress=progress)
+def _gather(source: Path, out: Path, options: MapOptions, progress: Progress) -> Gathered:
+    masks, frames, every = options.masks, options.frames, options.every
+    return gather(source, out / "images", masks=masks, frames=frames, every=every, progress=progress)
 
 
 def _mapped(
@@ -260,6 +277,7 @@ def _mapped(
     pairs: Sequence[Pair],
     inliers: dict[Pair, int],
     out: Path,
+    pictures: Path,
     options: MapOptions,
     progress: Progress,
     watch: Stopwatch,
@@ -267,9 +285,10 @@ def _mapped(
     """Map a verified database and write the model; a failure to place any image is a result too."""
     progress.start("mapping", len(plan.names))
     found, problem = None, ""
-    where = out / WORK / "database.db", out / "images", out / WORK / "models"
+    where = out / WORK / "database.db", pictures, out / WORK / "models"
     try:
         model = colmap.map_images(*where, options.mapper, progress, threads=options.threads, seed=options.seed)
+        colmap.rename(model, plan.names)
         colmap.save(model, out / "sparse" / "0", out / POINTS)
         found = colmap.to_map(model)
     except BadInput as error:

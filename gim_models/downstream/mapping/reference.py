@@ -7,15 +7,15 @@ from dataclasses import replace
 from pathlib import Path
 
 from gim_data.bench.checks import check_name
-from gim_data.bench.posed import Camera, read_cameras
+from gim_data.bench.posed import Camera, sort_cameras
 from gim_data.errors import BadInput
 from gim_data.video.sources import image_files, is_image_file
 from gim_models.downstream.mapping import colmap
-from gim_models.downstream.mapping.images import MapImage, describe
+from gim_models.downstream.mapping.images import MapImage, keep_apart, photo_folder
 from gim_models.downstream.mapping.images import place as place_upright
 from gim_models.downstream.mapping.inloc import is_inloc, read_cutouts, read_phone_queries
-from gim_models.downstream.mapping.model import CAMERA_MODELS, MapCamera
-from gim_models.downstream.mapping.posed_image import PosedImage
+from gim_models.downstream.mapping.model import CAMERA_MODELS, MapCamera, Matrix
+from gim_models.downstream.mapping.posed_image import PosedImage, inspect
 from gim_models.downstream.mapping.surfaces import DepthMap
 
 INTRINSICS = "*queries_with_intrinsics*.txt"
@@ -27,13 +27,13 @@ _MODELS = "3D-models"
 
 
 def read_reference(folder: Path) -> list[PosedImage]:
-    """The images of a reference set.
+    """The images of a reference set, also those that are no image: their ``damage`` says so.
 
     A COLMAP model (``sparse/0``, ``sparse``, ``3D-models/...`` as Aachen has it, or the folder itself) with its images
     (``images``, ``images/images_upright``); ``images/`` beside ``cameras.json``; or InLoc's cutouts with scans.
 
     Raises:
-        BadInput: none of these is there, an image is missing, or there are fewer than two.
+        BadInput: none of these is there, or an image is missing.
     """
     places = [
         folder / "sparse" / "0",
@@ -47,14 +47,14 @@ def read_reference(folder: Path) -> list[PosedImage]:
         found = read_cutouts(folder)
     elif model is not None:
         found = [
-            PosedImage(describe(_image_file([folder], name, str(model)), name), view.camera, view.T_w2c)
+            _given(_image_file([folder], name, str(model)), name, view.camera, view.T_w2c)
             for name, view in colmap.load(model).views.items()
         ]
     else:
-        found = [posed_image(camera) for camera in read_cameras(folder)]
-    if len(found) < 2:
+        found = [posed_image(camera) for camera in sort_cameras(folder)[0]]
+    if not found:
         raise BadInput(
-            f"{folder} holds no map of two or more images",
+            f"{folder} holds no map",
             "give a folder with images/ and cameras.json (K and T_w2c per image), or a COLMAP model with its images, "
             "such as 'gim reconstruct' writes",
         )
@@ -62,7 +62,7 @@ def read_reference(folder: Path) -> list[PosedImage]:
 
 
 def read_queries(folder: Path, reference: Sequence[PosedImage], upright: Path) -> list[PosedImage]:
-    """Queries from a folder, from a list, or a single photo.
+    """Queries from a folder, from a list, or a single photo, also those that are no image: their ``damage`` says so.
 
     Intrinsics come from ``cameras.json`` (whose poses then serve as truth), from ``*queries_with_intrinsics*.txt``,
     else from a reference camera of the same size, from EXIF, or from a guess.
@@ -73,21 +73,30 @@ def read_queries(folder: Path, reference: Sequence[PosedImage], upright: Path) -
         upright: folder where plain photos are laid out, turned as EXIF says.
 
     Raises:
-        BadInput: no image, a damaged one, or a line that cannot be read.
+        BadInput: no image, a line that cannot be read, or ``upright`` is the folder of the photos itself.
     """
-    posed = read_cameras(folder)
+    posed, _ = sort_cameras(folder)
     if posed:
         return [posed_image(camera) for camera in posed]
     lists = _query_lists(folder)
     if lists:
         return [query for listed in lists for query in _read_list(listed)]
-    place = folder / "images" if (folder / "images").is_dir() else folder
+    place = photo_folder(folder)
     files = image_files(place) if place.is_dir() else [folder]
     if not files:
         raise BadInput(f"{folder} holds no image", "name a folder of query images")
+    keep_apart(files[0].parent, upright)
     upright.mkdir(parents=True, exist_ok=True)
-    images = [place_upright(path, upright / path.name) for path in files]
-    return [PosedImage(image, _likely_camera(image, reference), None) for image in images]
+    return [_photo(path, upright / path.name, reference) for path in files]
+
+
+def _photo(path: Path, upright: Path, reference: Sequence[PosedImage]) -> PosedImage:
+    """A query of which nothing is known."""
+    try:
+        image, damage = place_upright(path, upright), ""
+    except BadInput as error:
+        image, damage = MapImage(path.name, path, (0, 0)), error.problem
+    return PosedImage(image, _likely_camera(image, reference), None, damage=damage)
 
 
 def _query_lists(folder: Path) -> list[Path]:
@@ -132,13 +141,15 @@ def with_depth(images: Sequence[PosedImage], folder: Path) -> list[PosedImage]:
 
 
 def posed_image(camera: Camera) -> PosedImage:
-    """An image of a posed folder; its name is its file name.
+    """An image of a posed folder; its name is its file name."""
+    image, damage = inspect(camera.image, camera.image.name)
+    return PosedImage(image, MapCamera.from_intrinsics(camera.K, image.size), camera.T_w2c, damage=damage)
 
-    Raises:
-        BadInput: the file is no image.
-    """
-    image = describe(camera.image, camera.image.name)
-    return PosedImage(image, MapCamera.from_intrinsics(camera.K, image.size), camera.T_w2c)
+
+def _given(path: Path, name: str, camera: MapCamera, T_w2c: Matrix | None) -> PosedImage:
+    """An image whose camera is known."""
+    image, damage = inspect(path, name)
+    return PosedImage(image, camera, T_w2c, damage=damage)
 
 
 def split(images: Sequence[PosedImage], every: int) -> tuple[list[PosedImage], list[PosedImage]]:
@@ -182,7 +193,7 @@ def _read_line(folder: Path, words: Sequence[str], where: str) -> PosedImage:
     if model not in CAMERA_MODELS or len(params) != len(MapCamera.guess(size, 1.0, model).params):
         raise BadInput(f"{where}: {model} with {len(params)} numbers", f"use one of {', '.join(CAMERA_MODELS)}")
     path = _image_file([folder, folder.parent], name, where)
-    return PosedImage(describe(path, name), MapCamera(model, params, size, known_focal=True), None)
+    return _given(path, name, MapCamera(model, params, size, known_focal=True), None)
 
 
 def _image_file(folders: Sequence[Path], name: str, where: str) -> Path:

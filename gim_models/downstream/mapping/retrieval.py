@@ -6,7 +6,7 @@ inside each word of Arandjelovic and Zisserman, "All about VLAD", CVPR 2013. No 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -40,19 +40,21 @@ class Vocabulary:
         return flat
 
 
-def learn_vocabulary(descriptors: Sequence[Floats], *, words: int = WORDS, seed: int = 0) -> Vocabulary:
-    """Learn a vocabulary by k-means.
+def learn_vocabulary(descriptors: Iterable[Floats], images: int, *, words: int = WORDS, seed: int = 0) -> Vocabulary:
+    """Learn a vocabulary by k-means on a sample, the only part of the descriptors that is kept.
 
     Args:
-        descriptors: (N_i, D) of each image.
+        descriptors: (N_i, D) of each image; one is asked for at a time.
+        images: how many there are.
         words: how many; fewer where there are fewer descriptors.
         seed: of the sample and of k-means.
     """
     generator = np.random.default_rng(seed)
-    share = max(1, SAMPLE // max(1, len(descriptors)))
-    sample = np.concatenate([d[generator.permutation(len(d))[:share]] for d in descriptors]).astype(np.float64)
-    if len(sample) == 0:
-        return Vocabulary(np.zeros((1, descriptors[0].shape[1] if descriptors else 1), np.float32))
+    share = max(1, SAMPLE // max(1, images))
+    drawn = [d[generator.permutation(len(d))[:share]] for d in descriptors]
+    if not any(map(len, drawn)):
+        return Vocabulary(np.zeros((1, drawn[0].shape[1] if drawn else 1), np.float32))
+    sample = np.concatenate(drawn).astype(np.float64)
     count = min(words, len(np.unique(sample, axis=0)))
     centres, _ = kmeans2(sample, count, iter=_ROUNDS, minit="++", rng=generator, missing="warn")
     return Vocabulary(centres.astype(np.float32))

@@ -14,6 +14,7 @@ from gim_data.files import digest_of, fingerprint, read_json, write_json
 from gim_data.stage import Progress
 from gim_data.types import Matcher
 from gim_data.video.sources import image_files
+from gim_models.downstream.mapping.images import photo_folder
 from gim_models.downstream.mapping.pairing import Pair
 from gim_models.downstream.mapping.reconstruct import MapOptions, MapResult, reconstruct, reconstruct_by_sift
 from gim_models.downstream.mapping.store import settings_digest
@@ -98,7 +99,7 @@ def against_random(images: Path, out: Path, contest: Contest, progress: Progress
         out, contest, progress: as for ``compare``.
 
     Raises:
-        BadInput: fewer than two usable images, or not one map could be made.
+        BadInput: fewer than three usable images, or not one map could be made.
     """
     scenes, _ = _scenes_by_matchers(images, out / "maps", contest, progress)
     return _learn_all(str(images), out, scenes, contest, progress)
@@ -224,7 +225,7 @@ def _note(folder: Path, images: Path, options: MapOptions, result: MapResult) ->
 
 def _key(images: Path, options: MapOptions) -> str:
     """Digest of what decides a map."""
-    files = [images] if images.is_file() else image_files(images / "images" if (images / "images").is_dir() else images)
+    files = [images] if images.is_file() else image_files(photo_folder(images))
     prints = [[path.name, fingerprint(path)] for path in files]
     return digest_of([settings_digest(options.matcher, options.max_side), repr(options), prints])
 

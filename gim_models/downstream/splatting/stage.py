@@ -15,6 +15,7 @@ from gim_data.video.sources import image_files
 from gim_models.downstream.config import DownstreamConfig
 from gim_models.downstream.mapping import colmap
 from gim_models.downstream.mapping.bench import Case, cases_of
+from gim_models.downstream.mapping.images import photo_folder
 from gim_models.downstream.mapping.reconstruct import MapOptions
 from gim_models.downstream.scenes import sets_of
 from gim_models.downstream.splatting.compare import Contest, Entry, against_random, median_gap, rows, safe
@@ -95,8 +96,7 @@ def cell_of(entries: Sequence[Entry]) -> Cell:
 
 def _without_map(case: Case, error: BadInput) -> Cell:
     """The row of a set without splats."""
-    folder = case.folder / "images" if (case.folder / "images").is_dir() else case.folder
-    held_out = len(image_files(folder)[:: case.every][::HOLD_OUT])
+    held_out = len(image_files(photo_folder(case.folder))[:: case.every][::HOLD_OUT])
     return {"similarity": 0.0, "judged": 0, "held_out": held_out, "problem": error.problem}
 
 
