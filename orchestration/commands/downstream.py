@@ -11,7 +11,7 @@ import typer
 from rich.table import Table
 
 from gim_data.errors import GimError
-from orchestration.commands.common import out, root_of
+from orchestration.commands.common import err, out, root_of
 from orchestration.commands.mapping import Device, MapperName, MaxSide, Seed, Threads, one_of
 from orchestration.progress import reporting
 
@@ -84,7 +84,7 @@ def maps(
     for name in matcher:
         opened = open_contender(name, device)
         options = MapOptions(name, max_side=max_side, mapper=chosen, threads=threads, seed=seed)
-        with reporting(out) as progress:
+        with reporting(err) as progress:
             found[name] = {
                 case.name: map_case(case, target / _folder(name) / case.folder.name, opened, options, progress).cell
                 for case in cases
@@ -122,7 +122,7 @@ def localization(
             open_matcher(name, device=device),
             MapOptions(name, max_side=max_side, threads=threads, seed=seed),
         )
-        with reporting(out) as progress:
+        with reporting(err) as progress:
             found[name] = {
                 one: localize_set(
                     folder,

@@ -149,8 +149,9 @@ def test_a_result_folder_that_is_a_file(gim, tmp_path, monkeypatch, words):
     assert Path("taken").read_text() == "mine"
 
 
-def test_a_table_of_maps_and_of_queries(gim, tmp_path):
-    """Whole and thinned, by two matchers: a row each, and the numbers beside them."""
+def test_a_table_of_maps_and_of_queries(gim, tmp_path, monkeypatch):
+    """Whole and thinned, by two matchers: a row each, and the numbers beside them; progress stays out of the JSON."""
+    monkeypatch.setattr("orchestration.progress.SECONDS_BETWEEN_LINES", 0)
     pytest.importorskip("pycolmap", reason="pip install 'gim[downstream]'")
     source = Scene(count=7).write(tmp_path / "arc")
     words = ("--threads", 1, "--device", "cpu", "--out", tmp_path / "out")
@@ -169,6 +170,9 @@ def test_a_table_of_maps_and_of_queries(gim, tmp_path):
     code, out, _ = gim("bench", "localization", source, "-m", "planted", *words)
     assert code == 0
     assert "2/2" in out
+    code, out, err = gim("bench", "localization", source, "-m", "planted", "--json", *words, "--seed", 1)
+    assert json.loads(out)["planted"]["arc"]["localized"] == 2
+    assert "matching by planted" in err
 
 
 @pytest.mark.parametrize(("bench", "task"), [("maps", "maps"), ("localization", "relocalization")])
