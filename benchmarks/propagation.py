@@ -25,6 +25,7 @@ from gim_reference import Reference
 from planted_walk import GAP, METHODS, SIZE, VIDEO, Walk, plan_walk, write_sets
 from result_files import publish
 
+from gim_data.heap import keep_freed_memory
 from gim_data.propagation.config import PropagationConfig
 from gim_data.propagation.gim_sets import find_sets, frame_ids, read_source
 from gim_data.propagation.stage import propagate_video
@@ -123,6 +124,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=None, help="path without suffix")
     args = parser.parse_args()
     cv2.setNumThreads(1)
+    keep_freed_memory()  # as the command line does
     walk = plan_walk(frames=args.frames, noise=args.noise)
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
