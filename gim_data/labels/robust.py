@@ -105,11 +105,16 @@ def fit_sampled(
         sample: how many the model is fitted to.
         threshold, confidence, iterations: as in ``fit_two_view``.
     """
-    settings: dict[str, Any] = {"threshold": threshold, "confidence": confidence, "iterations": iterations}
+    settings: dict[str, Any] = {
+        "threshold": threshold,
+        "confidence": confidence,
+        "iterations": iterations,
+        "glance": min(GLANCE, sample // 4),
+    }
     if len(points0) <= sample:
         return fit_two_view(points0, points1, **settings)
     few = np.linspace(0, len(points0) - 1, sample).astype(int)
-    fit = fit_two_view(points0[few], points1[few], **settings, glance=min(GLANCE, sample // 4))
+    fit = fit_two_view(points0[few], points1[few], **settings)
     if fit.matrix is None:
         return Fit(np.zeros(len(points0), bool), fit.model, fit.reason)
     residual = (

@@ -14,7 +14,7 @@ from gim_data.propagation.config import PropagationConfig
 from gim_data.propagation.graph import MatchGraph, Source
 from gim_data.propagation.meet import Arrival, Meeting, MeetRules, arrive
 from gim_data.propagation.tracks import Tracks
-from gim_data.propagation.ways import Steps, Ways, longest_steps, walk_back
+from gim_data.propagation.ways import Ways, longest_steps, walk_back
 from gim_data.types import PairLabel
 
 TRIES = 3
@@ -70,27 +70,26 @@ class Checker:
     def __init__(self, graph: MatchGraph, tracks: Tracks, config: PropagationConfig) -> None:
         self.rules = MeetRules(config.min_support, config.min_matches, config.overlap_bins[0])
         self._graph, self._tracks, self._config = graph, tracks, config
-        self._longest: Steps = longest_steps(tracks)
+        self._longest = longest_steps(tracks)
 
-    def check(self, groups: Sequence[Sequence[Meeting]]) -> Iterator[tuple[PairLabel, PairLabel] | None]:
+    def check(self, groups: Sequence[Sequence[Meeting]]) -> list[tuple[PairLabel, PairLabel] | None]:
         """A start frame's partners, of each bin as many as are needed.
 
         Args:
             groups: one per bin, as ``farthest_per_bin`` gives them.
 
-        Yields:
+        Returns:
             For each bin the first pair that passes, as propagated and as one two-view geometry explains it; None where
             none does.
         """
-        firsts = self._labels([group[0] for group in groups])
-        for first, (_, *others) in zip(firsts, groups, strict=True):
-            checked = ((label, _inliers(label, self._config)) for label in self._one_by_one(first, others))
-            yield next(((label, passed) for label, passed in checked if passed is not None), None)
+        firsts = self._labels([group[0] for group in groups]) if groups else []
+        return [self._first_that_passes(first, group[1:]) for first, group in zip(firsts, groups, strict=True)]
 
-    def _one_by_one(self, first: PairLabel, others: Sequence[Meeting]) -> Iterator[PairLabel]:
-        yield first
-        for other in others:
-            yield from self._labels([other])
+    def _first_that_passes(self, label: PairLabel, others: Sequence[Meeting]) -> tuple[PairLabel, PairLabel] | None:
+        checked = _inliers(label, self._config)
+        if checked is not None:
+            return label, checked
+        return self._first_that_passes(self._labels(others[:1])[0], others[1:]) if others else None
 
     def _labels(self, meetings: Sequence[Meeting]) -> list[PairLabel]:
         """A start frame's pairs with their evidence, tracks of more than ``max_hops`` left out."""

@@ -115,8 +115,8 @@ class _Lives:
         node, track = links.node[claim], links.track[claim]
         beside = np.flatnonzero(node[1:] == node[:-1])
         pair = np.stack([track[beside], track[beside + 1]])
-        pair = np.take_along_axis(pair, self._first[pair].argsort(axis=0, kind="stable"), axis=0)
-        older, younger = pair[:, self._last[pair[0]] < self._first[pair[1]]]
+        pair = np.where(self._first[pair[0]] <= self._first[pair[1]], pair, pair[::-1])
+        older, younger = pair.compress(self._last[pair[0]] < self._first[pair[1]], axis=1)
         once = np.intersect1d(np.unique(older, return_index=True)[1], np.unique(younger, return_index=True)[1])
         once = once[~np.isin(older[once], younger[once])]
         if not len(once):
@@ -180,28 +180,29 @@ def _continue(links: _Links, positions: Floats, tracks: Tracks, at: slice) -> tu
     """
     claim = np.flatnonzero(changes(links.node, links.track))
     support = np.add.reduceat(links.votes, claim, dtype=np.int64)
-    node, track = links.node[claim], links.track[claim]
-    won = _elected(node, support)
-    kept, rivals = _undisputed(track[won], support[won], positions[node[won]])
-    rivals = node[won][rivals]
-    won[won] = kept
+    node, track = links.node.take(claim), links.track.take(claim)
+    won = np.flatnonzero(_elected(node, support))
+    node, track, support = node.take(won), track.take(won), support.take(won)
+    kept, rivals = _undisputed(track, support, positions.take(node, axis=0))
     own = np.full(len(positions), -1, np.int32)
-    own[node[won]] = track[won]
-    tracks.support[at][node[won]] = support[won].clip(0, 255)
-    carried = np.flatnonzero(np.repeat(won, np.diff(np.r_[claim, len(links.node)])))
+    own[node.compress(kept)] = track.compress(kept)
+    tracks.support[at][node.compress(kept)] = support.compress(kept).clip(0, 255)
+    winner = np.zeros(len(claim), np.bool_)
+    winner[won.compress(kept)] = True
+    carried = np.flatnonzero(np.repeat(winner, np.diff(np.r_[claim, len(links.node)])))
     where = links.route.take(carried) * len(tracks.track) + at.start + links.node.take(carried)
     tracks.back.ravel()[where] = links.back.take(carried)
     tracks.votes.ravel()[where] = links.votes.take(carried)
     tracks.confidence.ravel()[where] = links.confidence.take(carried)
-    return own, rivals
+    return own, node[rivals]
 
 
 def _elected(node: Whole, support: Whole) -> NDArray[np.bool_]:
     """(C,) bool, the claim with more support than any other on its node; ``node`` (C,) is sorted."""
     first = changes(node)
     begin, of = np.flatnonzero(first), np.cumsum(first) - 1
-    best = support == np.maximum.reduceat(support, begin)[of]
-    return np.asarray(best & (np.add.reduceat(best, begin, dtype=np.int64) == 1)[of])
+    best = support == np.maximum.reduceat(support, begin).take(of)
+    return np.asarray(best & (np.add.reduceat(best, begin, dtype=np.int64) == 1).take(of))
 
 
 def _undisputed(track: Ids, support: Whole, places: Floats) -> tuple[NDArray[np.bool_], Whole]:

@@ -11,6 +11,7 @@ from scipy.spatial import cKDTree
 
 from gim_data.labels.coverage import cell_of
 from gim_data.labels.robust import sampson_px
+from gim_data.propagation.config import PropagationConfig
 from gim_data.propagation.forks import cut_at_forks
 from gim_data.propagation.graph import build_graph
 from gim_data.propagation.join import near_pairs
@@ -18,6 +19,7 @@ from gim_data.propagation.link import RadiusLink
 from gim_data.propagation.meet import Meeting, MeetRules, arrive, meetings
 from gim_data.propagation.npy import read_npy
 from gim_data.propagation.order import changes, order_by
+from gim_data.propagation.select import Checker
 from gim_data.propagation.tracks import follow
 from gim_data.propagation.ways import longest_steps, walk_back
 
@@ -123,6 +125,22 @@ def test_ways_back_are_walked_one_by_one(tracked):
                 assert (ways.links[row], ways.votes[row], ways.confidence[row]) == way
                 passed += way[0] > arrival.frame1 - a
     assert passed  # some came round by an earlier frame
+
+
+def test_partners_come_bin_by_bin_and_one_that_fails_gives_way_to_the_next(tracked):
+    graph, tracks = tracked
+    near, far, hopeless = Meeting(10, 12, 0.8), Meeting(10, 20, 0.4), Meeting(10, 69, 0.2)
+    (few,) = arrive(tracks, MeetRules(2, 8, 0.1), [hopeless])
+    checker = Checker(graph, tracks, PropagationConfig(min_matches=len(few.node0) + 1))
+    (first,), (second,) = checker.check([[near]]), checker.check([[hopeless, far]])
+    assert [(pair.frame1, pair.overlap) for pair in first] == [(12, 0.8)] * 2
+    assert [pair.frame1 for pair in second] == [20, 20]
+    assert checker.check([[hopeless]]) == [None]
+    assert checker.check([]) == []  # a start frame whose meetings lie in no bin
+    both = checker.check([[near], [hopeless, far]])
+    for pair, alone in zip(both, (first, second), strict=True):
+        np.testing.assert_array_equal(pair[1].points1, alone[1].points1)
+        np.testing.assert_array_equal(pair[1].confidence, alone[1].confidence)
 
 
 @settings(max_examples=60, deadline=None)
