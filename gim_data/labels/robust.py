@@ -98,7 +98,7 @@ def fit_sampled(
 ) -> Fit:
     """``fit_two_view`` to ``sample`` correspondences, evenly chosen from all, and the verdict of its model on the rest.
 
-    Five hundred correspondences fix a geometry as well as six thousand do, at a tenth of the cost.
+    Five hundred correspondences fix a geometry as well as six thousand do, at a small part of the cost.
 
     Args:
         points0, points1: (N, 2) float32 pixels.

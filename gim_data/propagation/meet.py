@@ -138,7 +138,7 @@ class _Sightings:
         frames = range(word * _WORD, min((word + 1) * _WORD, len(self._graph.positions)))
         nodes = slice(self._tracks.nodes(frames[0]).start, self._tracks.nodes(frames[-1]).stop)
         track = self._tracks.track[nodes]
-        lowest = int(track.min(initial=0 if not len(track) else track[0])) - 1
+        lowest = int(track.min()) - 1 if len(track) else -1
         table = np.zeros(int(track.max(initial=lowest)) - lowest + 2, np.uint64)  # the first and the last: no track
         for bit, frame in enumerate(frames):
             at = self._tracks.nodes(frame)
@@ -146,19 +146,19 @@ class _Sightings:
             table[self._tracks.track[at][enough] - lowest] |= np.uint64(1 << bit)
         return lowest, table
 
-    def _direct_matches(self) -> tuple[Whole, Whole, Whole]:
+    def _direct_matches(self) -> tuple[Whole, Whole]:
         """Matches along a track into nodes with too little support: the node they come from, sorted, and the frame."""
         doubtful = np.flatnonzero(self._tracks.support < self._rules.min_support)
         back = self._tracks.back[:, doubtful]
         route, which = np.nonzero((back >= 0) & (self._tracks.track[back] == self._tracks.track[doubtful]))
         node, frame = back[route, which], np.searchsorted(self._tracks.begin, doubtful[which], side="right") - 1
         order = order_by(node, frame)
-        return node[order].astype(np.int64), frame[order], self._tracks.begin
+        return node[order].astype(np.int64), frame[order]
 
     def _direct_from(self, start: int, word: int) -> tuple[Whole, Whole]:
         """Such matches from one frame into a word: nodes, and numbers of the frames inside the word."""
-        node, frame, begin = self._direct
-        of = slice(*np.searchsorted(node, begin[start : start + 2]))
+        node, frame = self._direct
+        of = slice(*np.searchsorted(node, self._tracks.begin[start : start + 2]))
         inside = frame[of] // _WORD == word
         return node[of][inside], frame[of][inside] % _WORD
 

@@ -10,6 +10,7 @@ from planted import SIZE, planted, sources
 from scipy.spatial import cKDTree
 
 from gim_data.labels.coverage import cell_of
+from gim_data.labels.pairs import in_frame
 from gim_data.labels.robust import sampson_px
 from gim_data.propagation.config import PropagationConfig
 from gim_data.propagation.forks import cut_at_forks
@@ -193,6 +194,14 @@ def test_npy_files_are_read_as_numpy_reads_them(tmp_path, array, version):
         path.write_bytes(whole[:cut])
         with pytest.raises(ValueError, match=r"."):
             read_npy(path)
+
+
+def test_what_lies_in_a_frame_is_finite_and_within_its_outer_pixels():
+    edge = [-np.inf, -0.51, -0.5, 0, 9.5, 9.51, 19.5, 19.51, np.inf, np.nan]
+    points = np.array(list(product(edge, edge)), np.float32)
+    inside = np.isfinite(points).all(axis=1) & (points >= -0.5).all(axis=1) & (points <= (19.5, 9.5)).all(axis=1)
+    np.testing.assert_array_equal(in_frame(points, (20, 10)), inside)
+    assert inside.sum() == 5 * 3
 
 
 def test_sampson_distances_are_those_of_the_formula():
