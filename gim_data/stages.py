@@ -55,7 +55,7 @@ TRACKS = Stage(
     deps=("frames", "matches"),
     params=("propagation",),
     code=("gim_data/propagation",),
-    version="3",
+    version="4",
     doc="Correspondences propagated from start frames to partners in every overlap bin.",
 )
 DATASET = Stage(

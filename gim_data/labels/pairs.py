@@ -64,5 +64,5 @@ def reach(pairs: Sequence[Sequence[tuple[int, int]]]) -> int:
 
 def in_frame(points: Floats, size: tuple[int, int]) -> NDArray[np.bool_]:
     """(N,) bool, True for a finite point inside a frame of ``size`` (width, height)."""
-    inside = np.isfinite(points) & (points >= -0.5) & (points <= np.subtract(size, 0.5))
-    return np.asarray(inside.all(axis=1))
+    x, y = points[:, 0], points[:, 1]  # nothing compares with a NaN, and infinity is too large
+    return np.asarray((x >= -0.5) & (y >= -0.5) & (x <= size[0] - 0.5) & (y <= size[1] - 0.5))

@@ -36,7 +36,5 @@ class PropagationConfig(Section):
     epipolar_px: float = Field(
         0.75, gt=0, description="MAGSAC threshold of the final check, pixels of the stored frames (GIM.md 2.4: 1.0)"
     )
-    fit_points: int = Field(
-        1024, ge=64, description="correspondences, evenly chosen, that the final check is fitted to"
-    )
+    fit_points: int = Field(512, ge=64, description="correspondences, evenly chosen, that the final check is fitted to")
     fit_iterations: int = Field(1000, ge=1, description="most iterations of the final check (GIM.md 2.4)")

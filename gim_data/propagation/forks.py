@@ -8,16 +8,14 @@ detector's noise forks tracks too, but those halves stay beside each other, or o
 from __future__ import annotations
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from gim_data.propagation.join import Ids
+from gim_data.propagation.order import Whole, changes, order_by
 from gim_data.types import Floats
 
-_Wide = NDArray[np.int64]
 
-
-def cut_at_forks(track: Ids, frame: _Wide, places: Floats, forks: _Wide, cycle_px: float) -> Ids:
+def cut_at_forks(track: Ids, frame: Whole, places: Floats, forks: Whole, cycle_px: float) -> Ids:
     """Number the tracks anew, with a cut at every fork whose branches ever lie farther apart than ``cycle_px``.
 
     Args:
@@ -28,16 +26,21 @@ def cut_at_forks(track: Ids, frame: _Wide, places: Floats, forks: _Wide, cycle_p
     Returns:
         (N,) int32, from 0 on.
     """
-    frames = int(frame.max(initial=0)) + 1
-    key = track.astype(np.int64) * frames + frame
-    order = np.argsort(key, kind="stable")
-    apart = _spread(key[order], places[order], frames, track[forks[0]], track[forks[1]])
-    cuts = np.unique(key[forks[0]][apart > cycle_px])
-    passed = np.searchsorted(cuts, key, side="right")
-    return np.asarray(pd.factorize(track.astype(np.int64) * (len(cuts) + 1) + passed)[0], np.int32)
+    frames, order = int(frame.max(initial=0)) + 1, order_by(track, frame)
+    key = track.take(order).astype(np.int64) * frames + frame.take(order)
+    apart = _spread(key, places.take(order, axis=0), frames, track[forks[0]], track[forks[1]])
+    cut = np.zeros(len(key), np.bool_)
+    fork = forks[0][apart > cycle_px]
+    cut[np.searchsorted(key, track[fork].astype(np.int64) * frames + frame[fork])] = True
+    begin = np.flatnonzero(changes(key // frames) | cut)
+    number = np.empty(len(begin), np.int32)
+    number[order_by(order[begin])] = np.arange(len(begin), dtype=np.int32)  # by the first node of each
+    new = np.empty(len(key), np.int32)
+    new[order] = np.repeat(number, np.diff(np.r_[begin, len(key)]))
+    return new
 
 
-def _spread(key: _Wide, places: Floats, frames: int, stem: Ids, branch: Ids) -> NDArray[np.float64]:
+def _spread(key: Whole, places: Floats, frames: int, stem: Ids, branch: Ids) -> NDArray[np.float64]:
     """(K,) how far apart both tracks ever are in one frame; ``key`` (N,) is ``track * frames + frame``, sorted."""
     start, stop = (np.searchsorted(key, (branch.astype(np.int64) + side) * frames) for side in (0, 1))
     fork = np.repeat(np.arange(len(branch)), stop - start)

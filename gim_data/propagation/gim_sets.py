@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from gim_data.errors import BadInput, GimError
 from gim_data.labels.pairs import in_frame
 from gim_data.propagation.graph import Source
+from gim_data.propagation.npy import read_npy
 from gim_data.types import Floats, PairLabel, Size
 from gim_data.video.decode import read_frames
 
@@ -115,11 +116,14 @@ def read_source(each: GimSet, ids: NDArray[np.int64], size: Size) -> Source:
         GimError: a missing or malformed file.
     """
     labels = []
-    for (frame0, frame1), count in zip(*_index(each), strict=True):
-        points = _points(each.folder / pair_file(frame0, frame1), int(count))
-        points = points[in_frame(points[:, :2], size) & in_frame(points[:, 2:], size)]
-        row0, row1 = np.searchsorted(ids, (frame0, frame1))
-        labels.append(direct_label(int(row0), int(row1), points[:, :2], points[:, 2:]))
+    pairs, counts = _index(each)
+    rows = np.searchsorted(ids, pairs)
+    for ends, (row0, row1), count in zip(pairs.tolist(), rows.tolist(), counts.tolist(), strict=True):
+        points = _points(each.folder / pair_file(*ends), count)
+        inside = in_frame(points.reshape(-1, 2), size)
+        if not inside.all():
+            points = points[inside.reshape(-1, 2).all(axis=1)]
+        labels.append(direct_label(row0, row1, points[:, :2], points[:, 2:]))
     return Source(f"gim:{each.method}", labels, each.sparse)
 
 
@@ -143,10 +147,10 @@ def _load(path: Path) -> NDArray[Any]:
         GimError: there is none, or it is not one.
     """
     try:
-        array = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
+        array = read_npy(path)
+    except (OSError, ValueError) as error:
         raise GimError(f"{path} cannot be read: {error}", _REMEDY) from error
-    if not isinstance(array, np.ndarray) or not np.issubdtype(array.dtype, np.number):
+    if not np.issubdtype(array.dtype, np.number):
         raise GimError(f"{path} is not an array of numbers", _REMEDY)
     return array
 

@@ -81,10 +81,11 @@ class RadiusLink:
         site_of = _numbered(np.ascontiguousarray(points + np.float32(0)).view(np.int64).ravel())
         first = _firsts(site_of)
         bits = np.zeros(len(first), np.uint64)
-        for number, sites in enumerate(np.split(site_of, np.cumsum([len(group) for group in groups])[:-1])):
-            bits[sites] |= group_bit(number)
-        node_of = cluster(points[first], bits, self.radius)
-        return Joined(node_of[site_of], points[first][_firsts(node_of)])
+        for number, own in enumerate(np.split(site_of, np.cumsum([len(group) for group in groups])[:-1])):
+            bits[own] |= group_bit(number)
+        sites = points.take(first, axis=0)
+        node_of = cluster(sites, bits, self.radius)
+        return Joined(node_of.take(site_of), sites.take(_firsts(node_of), axis=0))
 
 
 def make_link(config: PropagationConfig) -> Link:

@@ -12,8 +12,9 @@ import numpy as np
 from gim_data.labels.robust import fit_sampled
 from gim_data.propagation.config import PropagationConfig
 from gim_data.propagation.graph import MatchGraph, Source
-from gim_data.propagation.meet import Arrival, walk_back
+from gim_data.propagation.meet import Arrival, Meeting, MeetRules, arrive
 from gim_data.propagation.tracks import Tracks
+from gim_data.propagation.ways import Ways, longest_steps, walk_back
 from gim_data.types import PairLabel
 
 TRIES = 3
@@ -35,54 +36,76 @@ class Selection:
     rejected: int = 0
 
 
-def farthest_per_bin(arrivals: Iterable[Arrival], edges: Sequence[float]) -> Iterator[list[list[Arrival]]]:
+def farthest_per_bin(found: Iterable[Meeting], edges: Sequence[float]) -> Iterator[list[list[Meeting]]]:
     """From every start frame its farthest partners in each bin of overlap, near to far.
 
     GIM keeps one partner, the farthest (GIM.md 2.4); a student then never sees the easy and the middling pairs.
 
     Args:
-        arrivals: in time order of their start frame, then of their later frame; read as far as it is needed.
+        found: in time order of their start frame, then of their later frame; read as far as it is needed.
         edges: ascending bin edges in [0, 1]; the last bin includes its upper edge.
 
     Yields:
-        For each start frame that arrives anywhere one list per bin: its ``TRIES`` farthest partners, the farthest
+        For each start frame that meets any one list per bin: its ``TRIES`` farthest partners, the farthest
         first, so that one that fails the final check does not lose the bin.
     """
-    for _, own in groupby(arrivals, key=lambda arrival: arrival.frame0):
-        kept: dict[int, deque[Arrival]] = {}
-        for arrival in own:
-            if edges[0] <= arrival.overlap <= edges[-1]:
-                place = min(int(np.searchsorted(edges, arrival.overlap, side="right")), len(edges) - 1)
-                kept.setdefault(place, deque(maxlen=TRIES)).appendleft(arrival)
+    for _, own in groupby(found, key=lambda meeting: meeting.frame0):
+        kept: dict[int, deque[Meeting]] = {}
+        for meeting in own:
+            if edges[0] <= meeting.overlap <= edges[-1]:
+                place = min(int(np.searchsorted(edges, meeting.overlap, side="right")), len(edges) - 1)
+                kept.setdefault(place, deque(maxlen=TRIES)).appendleft(meeting)
         yield sorted(map(list, kept.values()), key=lambda group: group[0].frame1)
 
 
-def check(
-    group: Sequence[Arrival], graph: MatchGraph, tracks: Tracks, config: PropagationConfig
-) -> tuple[PairLabel, PairLabel] | None:
-    """The final geometric check (GIM.md 2.4) of a start frame's partners in one bin.
+class Checker:
+    """The final geometric check (GIM.md 2.4) of what start frames meet.
 
-    Returns:
-        The first pair that passes, as propagated and as one two-view geometry explains it; None where none does.
+    Args:
+        graph: where the nodes are.
+        tracks: of the video.
+        config: rules.
     """
-    for arrival in group:
-        label = _label(arrival, graph, tracks, config.max_hops)
-        checked = _inliers(label, config)
+
+    def __init__(self, graph: MatchGraph, tracks: Tracks, config: PropagationConfig) -> None:
+        self.rules = MeetRules(config.min_support, config.min_matches, config.overlap_bins[0])
+        self._graph, self._tracks, self._config = graph, tracks, config
+        self._longest = longest_steps(tracks)
+
+    def check(self, groups: Sequence[Sequence[Meeting]]) -> list[tuple[PairLabel, PairLabel] | None]:
+        """A start frame's partners, of each bin as many as are needed.
+
+        Args:
+            groups: one per bin, as ``farthest_per_bin`` gives them.
+
+        Returns:
+            For each bin the first pair that passes, as propagated and as one two-view geometry explains it; None where
+            none does.
+        """
+        firsts = self._labels([group[0] for group in groups]) if groups else []
+        return [self._first_that_passes(first, group[1:]) for first, group in zip(firsts, groups, strict=True)]
+
+    def _first_that_passes(self, label: PairLabel, others: Sequence[Meeting]) -> tuple[PairLabel, PairLabel] | None:
+        checked = _inliers(label, self._config)
         if checked is not None:
             return label, checked
-    return None
+        return self._first_that_passes(self._labels(others[:1])[0], others[1:]) if others else None
 
+    def _labels(self, meetings: Sequence[Meeting]) -> list[PairLabel]:
+        """A start frame's pairs with their evidence, tracks of more than ``max_hops`` left out."""
+        arrivals = arrive(self._tracks, self.rules, meetings)
+        ways = walk_back(self._tracks, self._longest, arrivals)
+        return [self._label(*each) for each in zip(meetings, arrivals, ways, strict=True)]
 
-def _label(arrival: Arrival, graph: MatchGraph, tracks: Tracks, max_hops: int) -> PairLabel:
-    """The pair with its evidence, tracks of more than ``max_hops`` left out."""
-    ways = walk_back(tracks, arrival)
-    near = ways.links <= max_hops + 1
-    points0, points1 = (
-        graph.positions[frame][nodes[near] - tracks.begin[frame]]
-        for frame, nodes in ((arrival.frame0, arrival.node0), (arrival.frame1, arrival.node1))
-    )
-    evidence = ways.confidence[near], (ways.links[near] - 1).astype(np.uint8), ways.votes[near]
-    return PairLabel(arrival.frame0, arrival.frame1, points0, points1, *evidence, arrival.overlap)
+    def _label(self, meeting: Meeting, arrival: Arrival, ways: Ways) -> PairLabel:
+        near = np.flatnonzero(ways.links <= self._config.max_hops + 1)
+        points0, points1 = (
+            self._graph.positions[frame].take(nodes.take(near) - self._tracks.begin[frame], axis=0)
+            for frame, nodes in ((arrival.frame0, arrival.node0), (arrival.frame1, arrival.node1))
+        )
+        hops = (ways.links.take(near) - 1).astype(np.uint8)
+        evidence = ways.confidence.take(near), hops, ways.votes.take(near)
+        return PairLabel(meeting.frame0, meeting.frame1, points0, points1, *evidence, meeting.overlap)
 
 
 def _inliers(label: PairLabel, config: PropagationConfig) -> PairLabel | None:
@@ -109,13 +132,12 @@ def confident(source: Source, least: float) -> Source:
 
 def subset(label: PairLabel, keep: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> PairLabel:
     """The correspondences of a label where ``keep`` (N,) bool."""
-    return PairLabel(
-        label.frame0,
-        label.frame1,
-        label.points0[keep],
-        label.points1[keep],
-        label.confidence[keep],
-        label.hops[keep],
-        label.votes[keep],
-        label.overlap,
+    rows = np.flatnonzero(keep)
+    return replace(
+        label,
+        points0=label.points0.take(rows, axis=0),
+        points1=label.points1.take(rows, axis=0),
+        confidence=label.confidence.take(rows),
+        hops=label.hops.take(rows),
+        votes=label.votes.take(rows),
     )

@@ -13,8 +13,8 @@ from gim_data.plotting import colour_by, draw_matches, save_picture, stack
 from gim_data.propagation.config import PropagationConfig
 from gim_data.propagation.graph import Source, build_graph
 from gim_data.propagation.link import make_link
-from gim_data.propagation.meet import MeetRules, meetings
-from gim_data.propagation.select import Selection, check, confident, farthest_per_bin
+from gim_data.propagation.meet import meetings
+from gim_data.propagation.select import Checker, Selection, confident, farthest_per_bin
 from gim_data.propagation.tracks import follow
 from gim_data.stage import Job, Progress, Summary
 from gim_data.types import PairLabel, Size
@@ -78,12 +78,11 @@ def propagate_video(
     trusted = [confident(source, config.min_confidence.get(source.teacher, 0.0)) for source in sources]
     graph = build_graph(trusted, link, frames=frames, size=size, quorum=config.quorum, min_direct=config.min_direct)
     tracks = follow(graph, cycle_px=config.cycle_px)
-    rules = MeetRules(config.min_support, config.min_matches, config.overlap_bins[0])
-    selection = Selection()
+    checker, selection = Checker(graph, tracks, config), Selection()
     progress.start("propagating", frames)
-    for groups in farthest_per_bin(meetings(graph, tracks, rules), config.overlap_bins):
+    for groups in farthest_per_bin(meetings(graph, tracks, checker.rules), config.overlap_bins):
         progress.advance()
-        for passed in (check(group, graph, tracks, config) for group in groups):
+        for passed in checker.check(groups):
             if passed is None:
                 selection.rejected += 1
             else:

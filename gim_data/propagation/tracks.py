@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 from gim_data.propagation.forks import cut_at_forks
 from gim_data.propagation.graph import Arcs, MatchGraph
 from gim_data.propagation.join import Ids
+from gim_data.propagation.order import Whole, changes, order_by
 from gim_data.types import Floats
 
 _DOMINANT = 5  # times the support of a rival that lets a track go on whatever becomes of the rival
-_Wide = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Tracks:
         confidence: (R, N) float32 of that link.
     """
 
-    begin: _Wide
+    begin: Whole
     track: Ids
     support: NDArray[np.uint8]
     back: Ids
@@ -93,9 +93,9 @@ class _Lives:
 
     def resolve(self, track: Ids) -> Ids:
         """(N,) tracks by the number that stands for them now."""
-        known = self._same_as[track]
-        while (known != self._same_as[known]).any():
-            known = self._same_as[known]
+        known = self._same_as.take(track)
+        while (known != (further := self._same_as.take(known))).any():
+            known = further
         return known
 
     def record(self, own: Ids, frame: int) -> Ids:
@@ -111,12 +111,12 @@ class _Lives:
         """Make one track of two that lead to one node, where one ended before the other began: its matches were missing
         for a while. The links then go on with the older one.
         """
-        claim = np.flatnonzero(_changes(links.node) | _changes(links.track))
+        claim = np.flatnonzero(changes(links.node, links.track))
         node, track = links.node[claim], links.track[claim]
         beside = np.flatnonzero(node[1:] == node[:-1])
         pair = np.stack([track[beside], track[beside + 1]])
-        pair = np.take_along_axis(pair, self._first[pair].argsort(axis=0, kind="stable"), axis=0)
-        older, younger = pair[:, self._last[pair[0]] < self._first[pair[1]]]
+        pair = np.where(self._first[pair[0]] <= self._first[pair[1]], pair, pair[::-1])
+        older, younger = pair.compress(self._last[pair[0]] < self._first[pair[1]], axis=1)
         once = np.intersect1d(np.unique(older, return_index=True)[1], np.unique(younger, return_index=True)[1])
         once = once[~np.isin(older[once], younger[once])]
         if not len(once):
@@ -136,17 +136,21 @@ class _Links:
         back: (L,) node of the earlier frame, in the list of all. votes, confidence: (L,) as in ``Tracks``.
     """
 
-    node: _Wide
+    node: Whole
     track: Ids
-    route: _Wide
-    back: _Wide
+    route: Whole
+    back: Whole
     votes: NDArray[np.uint8]
     confidence: Floats
 
     def of_tracks(self, track: Ids) -> _Links:
-        """The same links as continuing other tracks, (L,), in order again."""
-        by = np.lexsort((self.route, track, self.node))
-        ends = self.node[by], track[by], self.route[by], self.back[by]
+        """The same links as continuing other tracks, (L,), in order again: only nodes with a changed one are sorted."""
+        touched = np.zeros(int(self.node[-1]) + 1, np.bool_)
+        touched[self.node[track != self.track]] = True
+        rows = np.flatnonzero(touched[self.node])
+        by = np.arange(len(track))
+        by[rows] = rows[order_by(self.node[rows], track[rows], self.route[rows])]
+        ends = self.node, track[by], self.route[by], self.back[by]
         return _Links(*ends, self.votes[by], self.confidence[by])
 
 
@@ -159,66 +163,63 @@ def _links(arcs: Sequence[Arcs], tracks: Tracks, lives: _Lives) -> _Links:
     route = np.repeat([route_of[arc.frame0] for arc in arcs], lengths)
     teacher = np.repeat([np.uint64(1 << arc.teacher % 64) for arc in arcs], lengths)
     track = lives.resolve(tracks.track[back])
-    key = (node * lives.count + track) * len(route_of) + route  # a track has one node in a frame: this names the link
-    order = np.argsort(key, kind="stable")
-    first = np.flatnonzero(_changes(key[order]))
-    votes = np.bitwise_count(np.bitwise_or.reduceat(teacher[order], first))
-    confidence = np.maximum.reduceat(np.concatenate([arc.confidence for arc in arcs])[order], first)
-    best = order[first]
-    return _Links(node[best], track[best], route[best], back[best], votes, confidence)
+    order = order_by(node, track, route)
+    node, track, route = node.take(order), track.take(order), route.take(order)
+    first = np.flatnonzero(changes(node, track, route))  # a track has one node in a frame: this names the link
+    votes = np.bitwise_count(np.bitwise_or.reduceat(teacher.take(order), first))
+    confidence = np.maximum.reduceat(np.concatenate([arc.confidence for arc in arcs]).take(order), first)
+    ends = node.take(first), track.take(first), route.take(first), back.take(order.take(first))
+    return _Links(*ends, votes, confidence)
 
 
-def _continue(links: _Links, positions: Floats, tracks: Tracks, at: slice) -> tuple[Ids, _Wide]:
+def _continue(links: _Links, positions: Floats, tracks: Tracks, at: slice) -> tuple[Ids, Whole]:
     """Fill in a frame's part of ``tracks``, the track itself left out.
 
     Returns:
         (N,) the track that each node continues, -1 for none; (2, K) nodes that a track forks into, the winner first.
     """
-    claim = np.flatnonzero(_changes(links.node) | _changes(links.track))
+    claim = np.flatnonzero(changes(links.node, links.track))
     support = np.add.reduceat(links.votes, claim, dtype=np.int64)
-    node, track = links.node[claim], links.track[claim]
-    won = _elected(node, support)
-    kept, rivals = _undisputed(track[won], support[won], positions[node[won]])
-    rivals = node[won][rivals]
-    won[won] = kept
+    node, track = links.node.take(claim), links.track.take(claim)
+    won = np.flatnonzero(_elected(node, support))
+    node, track, support = node.take(won), track.take(won), support.take(won)
+    kept, rivals = _undisputed(track, support, positions.take(node, axis=0))
     own = np.full(len(positions), -1, np.int32)
-    own[node[won]] = track[won]
-    tracks.support[at][node[won]] = support[won].clip(0, 255)
-    carried = np.repeat(won, np.diff(np.r_[claim, len(links.node)]))
-    where = links.route[carried], at.start + links.node[carried]
-    tracks.back[where] = links.back[carried]
-    tracks.votes[where] = links.votes[carried]
-    tracks.confidence[where] = links.confidence[carried]
-    return own, rivals
+    own[node.compress(kept)] = track.compress(kept)
+    tracks.support[at][node.compress(kept)] = support.compress(kept).clip(0, 255)
+    winner = np.zeros(len(claim), np.bool_)
+    winner[won.compress(kept)] = True
+    carried = np.flatnonzero(np.repeat(winner, np.diff(np.r_[claim, len(links.node)])))
+    where = links.route.take(carried) * len(tracks.track) + at.start + links.node.take(carried)
+    tracks.back.ravel()[where] = links.back.take(carried)
+    tracks.votes.ravel()[where] = links.votes.take(carried)
+    tracks.confidence.ravel()[where] = links.confidence.take(carried)
+    return own, node[rivals]
 
 
-def _elected(node: _Wide, support: _Wide) -> NDArray[np.bool_]:
+def _elected(node: Whole, support: Whole) -> NDArray[np.bool_]:
     """(C,) bool, the claim with more support than any other on its node; ``node`` (C,) is sorted."""
-    order = np.lexsort((-support, node))
-    first = _changes(node[order])
-    follower = np.r_[order[1:], order[-1:]]
-    tied = ~np.r_[first[1:], True] & (support[follower] == support[order])
-    won = np.zeros(len(node), bool)
-    won[order[first & ~tied]] = True
-    return won
+    first = changes(node)
+    begin, of = np.flatnonzero(first), np.cumsum(first) - 1
+    best = support == np.maximum.reduceat(support, begin).take(of)
+    return np.asarray(best & (np.add.reduceat(best, begin, dtype=np.int64) == 1).take(of))
 
 
-def _undisputed(track: Ids, support: _Wide, places: Floats) -> tuple[NDArray[np.bool_], _Wide]:
+def _undisputed(track: Ids, support: Whole, places: Floats) -> tuple[NDArray[np.bool_], Whole]:
     """The best supported one of all claims (C,) on each track, and who else had a good case.
 
     Returns:
         (C,) bool; (2, K) claims on one track, the winner and a rival with more than 1/``_DOMINANT`` of its support.
     """
-    order = np.lexsort((places[:, 1], places[:, 0], -support, track))
-    first = _changes(track[order])
-    kept = np.zeros(len(track), bool)
-    kept[order[first]] = True
+    order = order_by(track)
+    first = changes(track[order])
+    alone = first & np.r_[first[1:], True]
+    kept = np.ones(len(track), bool)
+    several = order[~alone]
+    order = several[np.lexsort((places[several, 1], places[several, 0], -support[several], track[several]))]
+    first = changes(track[order])
+    kept[order[~first]] = False
     rival = np.flatnonzero(~first)
     rival = rival[first[rival - 1]]  # the second of each track
     pairs = np.stack([order[rival - 1], order[rival]])
     return kept, pairs[:, support[pairs[0]] < _DOMINANT * support[pairs[1]]]
-
-
-def _changes(values: NDArray[np.generic]) -> NDArray[np.bool_]:
-    """(N,) bool, True where a list of (N,) begins or goes on with another value."""
-    return np.asarray(np.r_[True, values[1:] != values[:-1]][: len(values)], np.bool_)

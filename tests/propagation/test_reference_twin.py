@@ -41,7 +41,7 @@ def test_ours_makes_more_pairs_and_more_of_them_right(corpus):
     assert default.pairs >= 3 * gim.pairs
     assert default.precision_3px > max(gim.precision_3px, 0.99)
     assert cell.precision_3px > 0.8
-    assert "default / gim: time 1/" in benchmark.markdown([gim, cell, default])
+    assert "default / gim: CPU 1/" in benchmark.markdown([gim, cell, default])
 
 
 def test_the_truth_follows_the_detection_under_the_first_point(corpus):

@@ -7,8 +7,9 @@ from planted import SIZE
 from gim_data.propagation.forks import cut_at_forks
 from gim_data.propagation.graph import Source, build_graph
 from gim_data.propagation.link import RadiusLink
-from gim_data.propagation.meet import Arrival, walk_back
+from gim_data.propagation.meet import Arrival
 from gim_data.propagation.tracks import follow
+from gim_data.propagation.ways import longest_steps, walk_back
 from gim_data.types import PairLabel
 
 
@@ -82,9 +83,10 @@ def test_the_way_back_takes_the_longest_matches_and_keeps_the_weakest_evidence()
     b = Source("b", [match(0, 2, still, confidence=0.7)])
     _, tracks = tracked(4, a, b)
     end = [np.array([tracks.begin[frame]], np.int32) for frame in range(4)]
-    direct = walk_back(tracks, Arrival(0, 2, end[0], end[2], 1.0))
+    longest = longest_steps(tracks)
+    (direct,) = walk_back(tracks, longest, [Arrival(0, 2, end[0], end[2])])
     assert (direct.links[0], direct.votes[0], direct.confidence[0]) == (1, 2, np.float32(0.9))
-    whole = walk_back(tracks, Arrival(0, 3, end[0], end[3], 1.0))
+    (whole,) = walk_back(tracks, longest, [Arrival(0, 3, end[0], end[3])])
     assert (whole.links[0], whole.votes[0], whole.confidence[0]) == (2, 1, np.float32(0.4))
-    through_0 = walk_back(tracks, Arrival(1, 2, end[1], end[2], 1.0))  # 0 is on the way from 1 to 2
+    (through_0,) = walk_back(tracks, longest, [Arrival(1, 2, end[1], end[2])])  # 0 is on the way from 1 to 2
     assert through_0.links[0] == 2
