@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -51,18 +51,23 @@ def make_matches(job: Job) -> Summary:
                 "sample more densely (frames), shorten labels.skips, or leave the video out",
             )
         overlay, movers = overlay | found.overlay, movers | found.movers
-        first += [label for labels in found.sets for label in labels.labels]
+        if config.zoom is not None:
+            first += [label for labels in found.sets for label in labels.labels]
         _keep(job, frames, found, LabelMeta(frames.size, name, 0, 1, keeps_places(teacher), rank), summary)
+        del found, teacher  # or they would be held together with the next ones
     if config.zoom is not None:
-        for rank, name in enumerate(config.teachers):
-            matcher = open_teacher(name, device=config.device)
-            if isinstance(matcher, TemporalMatcher):
-                continue  # it saw every picture at full size; its labels are part of the co-visible region
-            found = zoom_video(
-                frames, matcher, first, overlay, config, config.zoom, job.progress, movers=movers, masks=masks
-            )
-            # every pair has a crop of its own, and so a frame has other keypoints in every pair
-            _keep(job, frames, found, LabelMeta(frames.size, name, 0, 2, False, rank), summary)
+        look = partial(
+            zoom_video,
+            frames,
+            first=first,
+            overlay=overlay,
+            config=config,
+            zoom=config.zoom,
+            progress=job.progress,
+            movers=movers,
+            masks=masks,
+        )
+        _look_again(job, frames, look, summary)
     if isinstance(masks, SegmentedMasks):
         summary["masked_share"] = round(masks.share(), 4)
     masked = mask_gallery(frames, masks, movers)
@@ -70,6 +75,19 @@ def make_matches(job: Job) -> Summary:
         save_picture(job.out / "masks.jpg", masked)
         summary["figures"].append("masks.jpg")
     return summary
+
+
+def _look_again(job: Job, frames: FrameStore, look: Callable[..., VideoLabels], summary: Summary) -> None:
+    """The zoomed pass of every teacher that matches two pictures.
+
+    A temporal one saw every picture at full size; its labels are part of the co-visible region.
+    """
+    config: LabelsConfig = job.params["labels"]
+    for rank, name in enumerate(config.teachers):
+        matcher = open_teacher(name, device=config.device)
+        if not isinstance(matcher, TemporalMatcher):
+            # every pair has a crop of its own, and so a frame has other keypoints in every pair
+            _keep(job, frames, look(matcher=matcher), LabelMeta(frames.size, name, 0, 2, False, rank), summary)
 
 
 def _film(job: Job, frames: FrameStore) -> Iterator[Moment]:

@@ -98,7 +98,9 @@ def label_video(
     """
     groups = skip_pairs(frames.times, frames.shots, config.skips)
     progress.start(f"{matcher.name}", sum(map(len, groups)))
-    found = dict(_match_all(frames, matcher, groups, config, masks, progress))
+    everything = _match_all(frames, matcher, groups, config, masks, progress)
+    # without the rows of features that are forgotten by then: a third of what a long video holds
+    found = {pair: replace(matches, index0=None, index1=None) for pair, matches in everything}
     return judge_all(found, groups, frames.size, config)
 
 

@@ -20,6 +20,7 @@ from gim_models.sparse.lightglue import GlueNet, GlueShape, Side, published_glue
 from gim_models.sparse.xfeat import Keypoints, published_xfeat
 
 _CELLS_PER_BATCH = 8 * 2048 * 2048  # bounds the memory of one batch of attention maps
+_CELLS_ON_CPU = 2 * 2048 * 2048  # where larger batches are no faster
 
 
 class StudentConfig(BaseModel):
@@ -125,7 +126,7 @@ class SparseGlueMatcher(Generic[Glue]):
     def match_features(self, pairs: Sequence[tuple[Features, Features]]) -> list[Matches]:
         """Match pairs; those with equal numbers of keypoints share a batch, so no padding changes a result."""
         results: list[Matches | None] = [None] * len(pairs)
-        for rows in _batches(pairs):
+        for rows in _batches(pairs, _CELLS_ON_CPU if self.device.type == "cpu" else _CELLS_PER_BATCH):
             chosen = [pairs[row] for row in rows]
             for row, matches in zip(rows, self._match_batch(chosen), strict=True):
                 results[row] = matches
@@ -199,12 +200,12 @@ load_student: Loader[StudentConfig, GlueNet, SparseGlueMatcher[GlueNet]] = Loade
 """A LightGlue from the folder that its training made; see ``Loader``."""
 
 
-def _batches(pairs: Sequence[tuple[Features, Features]]) -> Iterator[list[int]]:
+def _batches(pairs: Sequence[tuple[Features, Features]], cells: int) -> Iterator[list[int]]:
     groups: dict[tuple[int, int], list[int]] = defaultdict(list)
     for row, (a, b) in enumerate(pairs):
         groups[len(a), len(b)].append(row)
     for (m, n), rows in groups.items():
-        step = max(1, _CELLS_PER_BATCH // max(1, m * n))
+        step = max(1, cells // max(1, m * n))
         yield from (rows[start : start + step] for start in range(0, len(rows), step))
 
 

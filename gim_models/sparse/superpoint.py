@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gim_models.sparse.xfeat import Keypoints
+from gim_models.sparse.xfeat import Keypoints, highest_near
 
 CELL = 8
 _CHANNELS = (("1", 1, 64), ("2", 64, 64), ("3", 64, 128), ("4", 128, 128))
@@ -106,13 +106,9 @@ class SuperPoint(nn.Module):
 
 def local_maxima(heat: Tensor, radius: int) -> Tensor:
     """Where (B, H, W) heat is the greatest within ``radius``; what only a loser outshone comes back, twice over."""
-
-    def pooled(values: Tensor) -> Tensor:
-        return F.max_pool2d(values, 2 * radius + 1, 1, radius)
-
-    peaks = heat == pooled(heat)
+    peaks = heat == highest_near(heat, radius)
     for _ in range(2):
-        shadow = pooled(peaks.float()) > 0
+        shadow = highest_near(peaks.float(), radius) > 0
         rest = heat.masked_fill(shadow, 0)
-        peaks = peaks | ((rest == pooled(rest)) & ~shadow)
+        peaks = peaks | ((rest == highest_near(rest, radius)) & ~shadow)
     return peaks & (heat > 0)

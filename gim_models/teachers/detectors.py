@@ -14,11 +14,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gim_models.sparse.weights import load_strictly, read_nested, read_pickle, weights_file
-from gim_models.sparse.xfeat import Keypoints, peak_offset
+from gim_models.sparse.xfeat import Keypoints, highest_near, peak_offset
 
 DESCRIPTOR_DIM = 128
 _STRIDE = 16  # of DISK's U-Net
-_NMS = 5
+_REACH = 2  # pixels, along both axes, in which a keypoint is the hottest
 
 
 class DiskMaps(NamedTuple):
@@ -57,7 +57,7 @@ class DiskExtractor(nn.Module):
             allowed: (B, 1, H, W) bool, where keypoints may be; None for everywhere.
         """
         heat = maps.heat
-        peaks = (heat == F.max_pool2d(heat, _NMS, 1, _NMS // 2)) & (heat > 0)
+        peaks = (heat == highest_near(heat, _REACH)) & (heat > 0)
         if allowed is not None:
             peaks &= allowed
         scores = torch.where(peaks, heat, -1.0).flatten(1)

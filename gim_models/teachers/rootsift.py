@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from gim_data.masks import permitted
 from gim_data.types import Features, Floats, Image, Mask, Matches
 
-_ROWS = 2048
+_ROWS = 512  # of the similarities at a time, which then stay in the processor's cache
 
 
 @dataclass
@@ -99,20 +99,21 @@ def mutual_ratio_matches(
     """
     if len(descriptors0) == 0 or len(descriptors1) < 2:
         return np.zeros(0, np.int32), np.zeros(0, np.int32), np.zeros(0, np.float32)
-    best1, ratios = np.zeros(len(descriptors0), np.int64), np.ones(len(descriptors0), np.float32)
-    best0, top = np.zeros(len(descriptors1), np.int64), np.full(len(descriptors1), -np.inf, np.float32)
+    best1 = np.zeros(len(descriptors0), np.int64)
+    nearest, second = np.empty((2, len(descriptors0)), np.float32)
+    top = np.full(len(descriptors1), -np.inf, np.float32)
     for start in range(0, len(descriptors0), _ROWS):
         similarity = descriptors0[start : start + _ROWS] @ descriptors1.T  # (R, M)
-        rows = np.arange(len(similarity))
-        column_best = similarity.argmax(axis=0)
-        column_top = similarity[column_best, np.arange(similarity.shape[1])]
-        better = column_top > top
-        best0[better], top[better] = column_best[better] + start, column_top[better]
+        np.maximum(top, similarity.max(axis=0), out=top)
+        rows, part = np.arange(len(similarity)), slice(start, start + _ROWS)
         first = similarity.argmax(axis=1)
-        nearest = similarity[rows, first].copy()
+        nearest[part] = similarity[rows, first]
         similarity[rows, first] = -np.inf
-        second = similarity.max(axis=1)
-        best1[start + rows] = first
-        ratios[start + rows] = np.sqrt((2 - 2 * nearest).clip(0) / (2 - 2 * second).clip(1e-12))
-    keep = np.flatnonzero((best0[best1] == np.arange(len(best1))) & (ratios < ratio))
+        best1[part], second[part] = first, similarity.max(axis=1)
+    ratios = np.sqrt((2 - 2 * nearest).clip(0) / (2 - 2 * second).clip(1e-12))
+    # An argmax along the columns would take longer than all else. A row that holds its column's largest number is its
+    # best one, and where several do, the first.
+    mutual = np.flatnonzero(nearest == top[best1])
+    mutual = mutual[np.sort(np.unique(best1[mutual], return_index=True)[1])]
+    keep = mutual[ratios[mutual] < ratio]
     return keep.astype(np.int32), best1[keep].astype(np.int32), ratios[keep]

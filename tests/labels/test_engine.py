@@ -151,6 +151,12 @@ def test_matching_equals_its_naive_twin(n, m):
     assert list(zip(index0.tolist(), index1.tolist(), strict=True)) == expected
 
 
+def test_of_equal_descriptors_only_the_first_is_matched():
+    b = np.eye(100, 128, dtype=np.float32)  # whose products are exact
+    index0, index1, _ = mutual_ratio_matches(np.tile(b[::-1], (12, 1)), b, ratio=0.8)
+    assert index0.tolist() == index1[::-1].tolist() == list(range(100))
+
+
 def test_masked_places_have_no_keypoints_and_no_new_corners():
     image = data.astronaut()
     mask = np.ones(image.shape[:2], bool)

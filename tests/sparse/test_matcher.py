@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
+from torch.nn import functional as F
 
 from gim_data.errors import GimError
 from gim_data.types import SparseMatcher
@@ -14,7 +15,7 @@ from gim_models.folder import CONFIG, WEIGHTS
 from gim_models.sparse.lightglue import GlueShape, Side, seeded_glue
 from gim_models.sparse.matcher import StudentConfig, load_student, published_lighterglue
 from gim_models.sparse.weights import load_strictly, read_pickle, weights_file
-from gim_models.sparse.xfeat import DenseMaps, XFeatExtractor
+from gim_models.sparse.xfeat import DenseMaps, XFeatExtractor, highest_near
 
 
 @pytest.fixture(scope="module")
@@ -142,6 +143,14 @@ def blob(x: float, y: float, size: tuple[int, int]) -> DenseMaps:
     v, u = torch.meshgrid(torch.arange(64.0), torch.arange(64.0), indexing="ij")
     heat = torch.exp(-((u - x) ** 2 + (v - y) ** 2) / 4)[None, None]
     return DenseMaps(torch.full((1, 64, 8, 8), 0.125), heat, torch.ones(1, 1, 8, 8), size)
+
+
+@pytest.mark.parametrize("radius", [1, 2, 4])
+@pytest.mark.parametrize("shape", [(2, 1, 37, 50), (1, 1, 3), (1, 2)])
+def test_the_highest_near_is_what_pooling_finds(shape, radius):
+    heat = torch.randn(shape, generator=torch.Generator().manual_seed(0))
+    pooled = F.max_pool2d(heat.reshape(-1, 1, *shape[-2:]), 2 * radius + 1, 1, radius).reshape(shape)
+    assert torch.equal(highest_near(heat, radius), pooled)
 
 
 def test_peaks_are_found_below_the_pixel():
