@@ -101,6 +101,10 @@ class GlueNet(LightGlue):  # type: ignore[misc]
         sure.mul_(head.matchability(x0).sigmoid()).mul_(head.matchability(x1).sigmoid().mT)
         best, target = sure.max(2)
         agree = best == sure.amax(1).gather(1, target)  # an argmax along the columns costs as much as all else
+        rows = torch.arange(best.shape[1], device=best.device).expand_as(target)
+        nobody = torch.full_like(sure[:, 0], best.shape[1], dtype=rows.dtype)
+        first = nobody.scatter_reduce(1, target, rows.where(agree, best.shape[1]), "amin")
+        agree &= first.gather(1, target) == rows  # of equal keypoints one is matched
         return torch.where(agree & (best > threshold), target, -1), torch.where(agree, best, 0)
 
     def _embed(self, side: Side) -> tuple[Tensor, Tensor]:

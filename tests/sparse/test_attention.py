@@ -68,6 +68,20 @@ def test_mutual_matches_are_those_that_kornia_filters_from_the_assignment(thresh
     assert torch.allclose(sure, confidence, atol=1e-5)
 
 
+def test_of_equal_keypoints_one_is_matched():
+    """Two keypoints that are the same in all respects are equally sure of their partner."""
+    _, sides = planted(0.02)
+    twice = Side(*(torch.cat([value, value[:, :40]], 1) for value in sides[0][:2]), sides[0].size)
+    net = published_glue()
+    with torch.inference_mode():
+        states = net.layers(twice, sides[1])
+        states[-1][0][:, 300:] = states[-1][0][:, :40]  # beyond rounding
+        found, _ = net.mutual(states, 0.0)
+    for row in found:
+        partners = row[row >= 0].tolist()
+        assert len(partners) == len(set(partners)) > 40
+
+
 def test_products_in_bfloat16_find_what_float32_finds():
     order, sides = planted(0.02)
     net = published_glue()
