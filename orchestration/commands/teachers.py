@@ -17,10 +17,10 @@ from orchestration.progress import reporting
 Measure = Annotated[bool, typer.Option("--measure", help="Time each of them here, on frames of 640x480.")]
 Names = Annotated[list[str] | None, typer.Argument(metavar="TEACHER", help="Only these.")]
 AsJson = Annotated[bool, typer.Option("--json", help="As JSON.")]
-Device = Annotated[str, typer.Option(help="The torch device to time on.")]
+Device = Annotated[str, typer.Option(help="Torch device to time on: auto, cpu, cuda...")]
 
 
-def teachers(names: Names = None, measure: Measure = False, device: Device = "cpu", as_json: AsJson = False) -> None:
+def teachers(names: Names = None, measure: Measure = False, device: Device = "auto", as_json: AsJson = False) -> None:
     """List the teachers: licence, size, whether their weights are here.
 
     \b

@@ -24,7 +24,7 @@ def test_no_cuda_is_said_with_a_remedy():
 
 @pytest.mark.parametrize(
     "words",
-    ["match", "homography", "bev", "reconstruct", "localize", "splat"]
+    ["match", "homography", "bev", "reconstruct", "localize", "splat", "teachers"]
     + [f"bench {name}" for name in ("homography", "points", "bev", "maps", "localization", "splat")],
 )
 def test_every_command_takes_the_best_device_there_is(words):
