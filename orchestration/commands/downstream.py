@@ -19,9 +19,10 @@ Folders = Annotated[
     list[Path],
     typer.Argument(metavar="DIR...", help="images/ with cameras.json or frames.json.", exists=True, file_okay=False),
 ]
-Matchers = Annotated[
+Mappers = Annotated[
     list[str], typer.Option("--matcher", "-m", help="A matcher to score (repeatable); colmap-sift for COLMAP's own.")
 ]
+Matchers = Annotated[list[str], typer.Option("--matcher", "-m", help="A matcher to score (repeatable).")]
 Steps = Annotated[list[int], typer.Option("--every", min=1, help="Use every so many-th image (repeatable).")]
 QueryEvery = Annotated[int, typer.Option(min=2, help="Every so many-th image is a query.")]
 Most = Annotated[int, typer.Option(min=3, help="Larger sets are thinned evenly to so many images.")]
@@ -53,7 +54,7 @@ def downstream(context: typer.Context, as_json: AsJson = False) -> None:
 
 def maps(
     folders: Folders,
-    matcher: Matchers,
+    matcher: Mappers,
     every: Steps = [1],  # noqa: B006 - typer copies it
     target: Target = Path("maps-bench"),
     max_side: MaxSide = 1600,
