@@ -10,7 +10,8 @@ _SPREAD = 0.1  # of the density estimate, in normalised coordinates
 _CROWD = 10.0  # fewer neighbours than this make an outlier
 _UNLIKELY = 1e-7
 _EXPANSION = 4
-_ROWS = 1024  # of the distance matrix at a time
+_ROWS = 128  # of the kernel matrix at a time, which then stay in the processor's cache
+_FAR = -40.0  # exponents below count as this: e^-90 is no normal float32, and thirty times as slow on a CPU
 
 
 def balanced_sample(matches: Tensor, certainty: Tensor, count: int, generator: torch.Generator) -> Tensor:
@@ -43,5 +44,8 @@ def _draw(chances: Tensor, count: int, generator: torch.Generator) -> Tensor:
 
 def density(matches: Tensor) -> Tensor:
     """(N,) Gaussian kernel sums over (N, 4) matches, each its own neighbour of weight 1."""
-    chunks = torch.split(matches, _ROWS)
-    return torch.cat([torch.cdist(rows, matches).square_().div_(-2 * _SPREAD**2).exp_().sum(1) for rows in chunks])
+    scaled = matches / _SPREAD
+    half = scaled.square().sum(1, keepdim=True) / -2
+    one = torch.ones_like(half)
+    left, right = torch.cat([scaled, half, one], 1), torch.cat([scaled, one, half], 1).T
+    return torch.cat([(rows @ right).clamp_(min=_FAR).exp_().sum(1) for rows in left.split(_ROWS)])

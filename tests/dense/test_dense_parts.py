@@ -119,6 +119,15 @@ def test_a_certain_anchor_is_its_centre_and_two_equal_ones_their_middle():
     assert torch.allclose(flow, torch.tensor([[-0.25, 0.0], [-0.25, 0.25]]), atol=1e-5)
 
 
+def test_density_is_the_sum_of_the_kernel_over_all_pairs():
+    """Against the plain sum in double precision, far pairs and near ones."""
+    generator = torch.Generator().manual_seed(0)
+    matches = torch.rand(700, 4, generator=generator) * 2 - 1
+    matches[:200] *= 0.05
+    exact = torch.cdist(matches.double(), matches.double()).square().div(-2 * 0.1**2).exp().sum(1)
+    assert torch.allclose(density(matches).double(), exact, rtol=1e-4)
+
+
 def test_density_counts_neighbours():
     matches = torch.tensor([[0.0, 0, 0, 0], [0, 0, 0, 0.1], [5, 5, 5, 5]])
     pair = math.exp(-0.5)
