@@ -48,4 +48,4 @@ def density(matches: Tensor) -> Tensor:
     half = scaled.square().sum(1, keepdim=True) / -2
     one = torch.ones_like(half)
     left, right = torch.cat([scaled, half, one], 1), torch.cat([scaled, one, half], 1).T
-    return torch.cat([(rows @ right).clamp_(min=_FAR).exp_().sum(1) for rows in left.split(_ROWS)])
+    return torch.cat([(rows @ right).clamp_(min=_FAR).exp_().sum(1) for rows in torch.split(left, _ROWS)])
