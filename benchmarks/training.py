@@ -26,7 +26,7 @@ from gim_models.training.augment import augment
 from gim_models.training.config import Student, TrainConfig
 from gim_models.training.families.family import FAMILIES, Family, family_of
 from gim_models.training.prefetch import ahead
-from gim_models.training.speed import compile_blocks, lay_out
+from gim_models.training.speed import make_fast
 from gim_models.training.stages import truth_supply
 from gim_models.training.stream import BatchStream
 
@@ -142,9 +142,7 @@ def main() -> None:
         for arch in asked.arch:
             family = family_of(arch)
             network = family.start(Student(name=arch, arch=arch), 0).train()
-            lay_out(network)
-            if config.compiler == "inductor":
-                compile_blocks(network)
+            make_fast(network, config.compiler)
             cost = measured(family, network, batches, config, asked.steps)
             trained = sum(value.numel() for value in network.parameters() if value.requires_grad)
             print(

@@ -14,9 +14,9 @@ from torch import Tensor
 
 from gim_data.types import Features, Image, Mask, Matches
 from gim_models.folder import Loader
-from gim_models.precision import matching_dtype
 from gim_models.sparse.detectors import DETECTORS
 from gim_models.sparse.lightglue import GlueNet, GlueShape, Side, published_glue
+from gim_models.sparse.precision import matching_dtype
 from gim_models.sparse.xfeat import Keypoints, published_xfeat
 
 _CELLS_PER_BATCH = 8 * 2048 * 2048  # bounds the memory of one batch of attention maps

@@ -28,7 +28,7 @@ from gim_models.training.module import StudentModule
 from gim_models.training.prefetch import ahead
 from gim_models.training.sample import Batch
 from gim_models.training.share import Share, this_share
-from gim_models.training.speed import compile_blocks, lay_out
+from gim_models.training.speed import make_fast
 from gim_models.training.stream import BatchStream
 
 CHECKPOINT = "last.ckpt"
@@ -97,10 +97,8 @@ def train_family(
     start = resume_step(checkpoint)
     share = this_share(config)
     stream = share.stream(plan.stream, start)
-    lay_out(network)
+    make_fast(network, config.compiler)
     module = StudentModule(network, family, config, steps=plan.steps, rate=plan.rate, seed=plan.seed, share=share)
-    if config.compiler == "inductor":
-        compile_blocks(network)
     family.to(torch.device(config.device))
     judged = [batch.to(torch.device(config.device)) for batch in plan.held_out]
     judge = Judge(lambda averaged: family.validate(averaged, judged, config), every=config.validate_every)

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from kornia.feature.lightglue import filter_matches
 
 from gim_data.plotting import draw_matches
 from gim_data.types import Image
@@ -35,7 +34,7 @@ def _draw(network: GlueNet | SuperGlue, extractor: TrainableDetector, batch: Bat
     batch = batch.to(torch.device(config.device))
     detected = config.model_copy(update={"inserted": 0.0})
     known = supervise(batch, plain(batch), extractor, detected, torch.Generator())
-    found = filter_matches(network.assignment(network.layers(known.side0, known.side1)), 0.1)[0]
+    found, _ = network.mutual(network.layers(known.side0, known.side1), 0.1)
     pictures = []
     for b in range(min(2, len(batch))):
         index = torch.nonzero(found[b] >= 0).flatten()

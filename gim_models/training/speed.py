@@ -12,19 +12,22 @@ from torch import nn
 from gim_data.errors import GimError
 
 
-def lay_out(network: nn.Module) -> None:
-    """Keep the weights of convolutions with channels last, as processors and tensor cores read them fastest."""
-    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+def make_fast(network: nn.Module, compiler: str) -> None:
+    """Prepare ``network`` for training, in place; names of weights stay as they are, and copies are not compiled.
 
+    The weights of convolutions are kept with channels last, as processors and tensor cores read them fastest.
 
-def compile_blocks(network: nn.Module) -> None:
-    """Have every block of ``network`` compiled when it is first used, in place; names of weights stay as they are.
-
-    Blocks rather than the whole, since families call some of them by themselves, and equal layers then share code.
+    Args:
+        network: what is trained.
+        compiler: ``eager``, or ``inductor``: every block is compiled when it is first used. Blocks rather than the
+            whole, since families call some of them by themselves, and equal layers then share code.
 
     Raises:
-        GimError: there is no C++ compiler.
+        GimError: there is no C++ compiler for ``inductor``.
     """
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    if compiler == "eager":
+        return
     if not any(map(shutil.which, (os.environ.get("CXX", "c++"), "g++", "clang++"))):
         raise GimError("train.compiler is inductor, but there is no C++ compiler", "install g++, or set it to eager")
     for block in _blocks(network):

@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import poselib
 import torch
-from kornia.feature.lightglue import filter_matches
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -47,8 +46,7 @@ def validate(
     shares: dict[str, list[float]] = defaultdict(list)
     for batch in batches:
         known = supervise(batch, plain(batch), extractor, detected, torch.Generator())
-        scores = network.assignment(network.layers(known.side0, known.side1))
-        found = filter_matches(scores, _MIN_CONFIDENCE)[0]
+        found, _ = network.mutual(network.layers(known.side0, known.side1), _MIN_CONFIDENCE)
         exact = bool(batch.exact[0])
         kind = "val/" if exact else "val/video_"
         for name, values in _shares(found, known.targets).items():

@@ -7,9 +7,9 @@ import torch
 from kornia.feature.lightglue import LightGlue, TransformerLayer, filter_matches
 from torch.nn import functional as F
 
-from gim_models.precision import matching_dtype
 from gim_models.sparse.attention import attend
 from gim_models.sparse.lightglue import GlueNet, GlueShape, Side, published_glue
+from gim_models.sparse.precision import matching_dtype
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 7, 5, 8), (2, 3, 40, 40, 16), (1, 2, 1, 9, 4)])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -33,10 +33,13 @@ class PosedImage:
     damage: str = ""
 
 
-def inspect(path: Path, name: str) -> tuple[MapImage, str]:
-    """One upright image file by its header, and what keeps it from being read, else ""; then its size is (0, 0)."""
+def inspect(path: Path, name: str, read: Callable[[Path, str], MapImage] = describe) -> tuple[MapImage, str]:
+    """One image file as ``read`` sees it (upright, by its header), and what keeps it from being read, else "".
+
+    What cannot be read has the size (0, 0).
+    """
     try:
-        return describe(path, name), ""
+        return read(path, name), ""
     except BadInput as error:
         return MapImage(name, path, (0, 0)), error.problem
 

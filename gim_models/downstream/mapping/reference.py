@@ -87,15 +87,12 @@ def read_queries(folder: Path, reference: Sequence[PosedImage], upright: Path) -
         raise BadInput(f"{folder} holds no image", "name a folder of query images")
     keep_apart(files[0].parent, upright)
     upright.mkdir(parents=True, exist_ok=True)
-    return [_photo(path, upright / path.name, reference) for path in files]
+    return [_photo(path, upright, reference) for path in files]
 
 
 def _photo(path: Path, upright: Path, reference: Sequence[PosedImage]) -> PosedImage:
     """A query of which nothing is known."""
-    try:
-        image, damage = place_upright(path, upright), ""
-    except BadInput as error:
-        image, damage = MapImage(path.name, path, (0, 0)), error.problem
+    image, damage = inspect(path, path.name, lambda photo, name: place_upright(photo, upright / name))
     return PosedImage(image, _likely_camera(image, reference), None, damage=damage)
 
 
