@@ -17,7 +17,9 @@ app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Score match
 Folders = Annotated[
     list[Path], typer.Argument(metavar="DIR...", help="Folders of pairs.", exists=True, file_okay=False)
 ]
-Matchers = Annotated[list[str], typer.Option("--matcher", help="A matcher's name (repeatable), or student:<folder>.")]
+Matchers = Annotated[
+    list[str], typer.Option("--matcher", "-m", help="A matcher's name (repeatable), or student:<folder>.")
+]
 ProtocolName = Annotated[str, typer.Option(help="How homographies are estimated.")]
 ShortSide = Annotated[int, typer.Option(help="Images are reduced to this short side; 0 leaves them.", min=0)]
 Device = Annotated[str, typer.Option(help="Where matchers run: auto, cpu or cuda.")]

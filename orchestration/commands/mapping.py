@@ -13,7 +13,7 @@ from orchestration.commands.common import err, out
 from orchestration.progress import reporting
 
 Source = Annotated[Path, typer.Argument(metavar="IMAGES|VIDEO", help="A folder of images, or a video file.")]
-MatcherName = Annotated[str, typer.Option("--matcher", help="Any matcher of the registry.")]
+MatcherName = Annotated[str, typer.Option("--matcher", "-m", help="Any matcher of the registry.")]
 Target = Annotated[
     Path, typer.Option("--out", help="Folder for the result; the same folder goes on where it was.", file_okay=False)
 ]

@@ -13,7 +13,8 @@ from gim_data.errors import BadInput
 from gim_data.stage import Silent
 from gim_models.downstream.mapping.copies import write_copies
 from gim_models.downstream.mapping.images import MapImage
-from gim_models.downstream.mapping.reconstruct import MapOptions, reconstruct_by_sift
+from gim_models.downstream.mapping.reconstruct import MapOptions, reconstruct, reconstruct_by_sift
+from gim_models.teachers.rootsift import RootSift
 
 CELL = 0.1  # metres of the room per grain of its texture
 LEFT = 120  # columns that masks leave out
@@ -68,3 +69,19 @@ def test_a_copy_holds_the_pixels_and_a_mask_is_black_where_nothing_is_matched(ph
     Pillow.new("L", (9, 9)).save(tmp_path / "masks" / "my photo 0.png")
     with pytest.raises(BadInput, match=r"mask .* is 9x9"):
         write_copies(images, tmp_path / "copies", Silent())
+
+
+def test_points_have_the_colours_of_the_pixels_that_see_them(photos, tmp_path):
+    """WebP too, which COLMAP itself would leave black."""
+    pytest.importorskip("pycolmap", reason="pip install 'gim[downstream]'")
+    found = reconstruct(photos, tmp_path / "out", RootSift(), MapOptions("rootsift", threads=1), Silent()).found
+    assert found is not None
+    seen: dict[int, list[np.ndarray]] = {}
+    for name, shown in found.views.items():
+        picture = load_image(photos / name)
+        for point, (x, y) in zip(shown.points, shown.keypoints.round().astype(int), strict=True):
+            if point >= 0:
+                seen.setdefault(int(point), []).append(picture[y, x])
+    assert sorted(seen) == list(range(len(found.points)))
+    means = np.array([np.mean(seen[row], axis=0) for row in range(len(found.points))])
+    assert np.abs(means - found.colours).max() <= 0.5

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -18,6 +18,7 @@ STILL = AugmentConfig(photometric=0, blur=0, noise=0, geometric=1)
 
 
 @settings(max_examples=20, deadline=None)
+@example(seed=581, rotation=130, perspective=0.25)  # threefold smaller: pixels beside a seen point come from outside
 @given(seed=st.integers(0, 10_000), rotation=st.floats(0, 180), perspective=st.floats(0, 0.25))
 def test_pixels_and_points_take_the_same_way(seed, rotation, perspective):
     """A smooth picture is its own ground truth: its value at a moved point is the value at the point it came from."""
@@ -29,12 +30,13 @@ def test_pixels_and_points_take_the_same_way(seed, rotation, perspective):
     warped = warp(picture[None, None], H)[0, 0]
     points = torch.rand(200, 2, generator=generator) * torch.tensor([127.0, 95.0])
     there = move_points(H[0], points)
-    seen = ((there >= 2) & (there <= torch.tensor([125.0, 93.0]))).all(1)
+    corners = there.floor()[:, None] + torch.tensor([[0.0, 0], [1, 0], [0, 1], [1, 1]])  # the pixels it is read from
+    limit = torch.tensor([127.0, 95.0])
+    sources = move_points(torch.linalg.inv(H[0]), corners.reshape(-1, 2)).reshape(-1, 4, 2)
+    seen = torch.cat([(part >= 0) & (part <= limit) for part in (corners, sources)], 1).all(2).all(1)
     value = cv2.remap(warped.numpy(), there[seen].numpy()[None], None, cv2.INTER_LINEAR).ravel()
     expected = 0.5 + 0.25 * np.sin(points[seen, 0].numpy() / 17) + 0.25 * np.cos(points[seen, 1].numpy() / 13)
-    back = points[seen].numpy()
-    inner = ((back > 2) & (back < [125, 93])).all(1)
-    assert np.abs(value - expected)[inner].max(initial=0) < 0.03
+    assert np.abs(value - expected).max(initial=0) < 0.03
 
 
 def test_warp_agrees_with_opencv():

@@ -18,7 +18,7 @@ from gim_data.errors import BadInput, GimError
 from gim_data.stage import Progress
 from gim_data.types import Floats
 from gim_models.downstream.mapping.copies import Copies
-from gim_models.downstream.mapping.images import FEWEST
+from gim_models.downstream.mapping.images import FEWEST, MapImage
 from gim_models.downstream.mapping.model import HALF, CameraPlan, MapCamera, MapView, Matrix, SparseMap
 from gim_models.downstream.mapping.pairing import Pair
 
@@ -136,7 +136,7 @@ def map_images(
 
     Args:
         path: the database.
-        images: folder of the images, for the points' colours.
+        images: folder of the images; points get their colours from ``paint``.
         out: scratch folder for models.
         mapper: incremental (robust) or global (fast on many images).
         progress: advanced by one per registered image.
@@ -154,6 +154,7 @@ def map_images(
         models = colmap.global_mapping(path, images, out, options)
     else:
         options = colmap.IncrementalPipelineOptions(num_threads=threads, random_seed=seed, min_model_size=FEWEST)
+        options.extract_colors = False
         models = colmap.incremental_mapping(
             path,
             images,
@@ -181,6 +182,33 @@ def rename(model: Reconstruction, names: Sequence[str]) -> None:
     """Give the images of a model these names, by the rows of the list that its database was written from."""
     for identifier, image in model.images.items():
         image.name = names[identifier - 1]
+
+
+def paint(model: Reconstruction, images: Sequence[MapImage]) -> None:
+    """Give every point the mean colour of the pixels that see it. COLMAP's own way leaves it black where it cannot read
+    an image's format.
+
+    Args:
+        model: images by the rows of the list that its database was written from.
+        images: that list.
+
+    Raises:
+        BadInput: an image is gone or no longer decodes.
+    """
+    identifiers = np.array(sorted(model.points3D))
+    total, times = np.zeros((len(identifiers), 3)), np.zeros(len(identifiers))
+    for number, image in model.images.items():
+        seen = [point for point in image.points2D if point.has_point3D()]
+        if image.has_pose and seen:
+            pixels = images[number - 1].pixels()
+            places = np.array([point.xy for point in seen]) - HALF
+            column, row = places.round().astype(int).clip(0, (pixels.shape[1] - 1, pixels.shape[0] - 1)).T
+            rows = np.searchsorted(identifiers, [point.point3D_id for point in seen])
+            np.add.at(total, rows, pixels[row, column])
+            np.add.at(times, rows, 1)
+    colours = (total / np.maximum(times, 1)[:, None]).round().astype(np.uint8)
+    for identifier, colour in zip(identifiers.tolist(), colours, strict=True):
+        model.points3D[identifier].color = colour
 
 
 def triangulate(

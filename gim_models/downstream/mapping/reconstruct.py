@@ -289,6 +289,7 @@ def _mapped(
     try:
         model = colmap.map_images(*where, options.mapper, progress, threads=options.threads, seed=options.seed)
         colmap.rename(model, plan.names)
+        colmap.paint(model, gathered.images)
         colmap.save(model, out / "sparse" / "0", out / POINTS)
         found = colmap.to_map(model)
     except BadInput as error:
