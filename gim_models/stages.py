@@ -57,6 +57,7 @@ MATCHES = Stage(
         "gim_data/masks.py",
         "gim_data/video/moments.py",
         "gim_models/teachers",
+        "gim_models/sparse",
         "gim_models/labelling.py",
         "gim_models/mask_gallery.py",
         "gim_models/segmenters.py",
