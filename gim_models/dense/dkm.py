@@ -12,6 +12,7 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
+from gim_models.dense.anchors import anchors_to_flow, likeness
 from gim_models.dense.encoders import ResNetEncoder, XFeatEncoder, load_frozen
 from gim_models.dense.gaussian_process import GaussianProcess
 from gim_models.dense.grid import centres, resized
@@ -20,6 +21,7 @@ from gim_models.dense.warp import Pyramid, Warp
 from gim_models.seeding import seeded
 
 _COARSE = (32, 16)
+_PLACES = 20  # along either side of image 1 that coarse features are compared with
 _REFINE = 4  # refiners speak in quarters of half a cell: normalised coordinates are two wide
 REFINERS = (
     RefinerShape(scale=16, displacement=128, radius=7),
@@ -38,7 +40,9 @@ class DkmShape(BaseModel):
         stem_dim, widths, blocks: of the ResNet.
         project: channels of the features at 1/32 and 1/16.
         gp_dim, feature_dim, decoder_dim: of the Gaussian processes and of what reads them.
-        refiners: coarse to fine, the last at scale 1.
+        likeness: logits per cosine of coarse features, whose best place in image 1 is where the flow starts; 0 as
+            published: the decoder reads all of it out of the Gaussian process.
+        refiners: coarse to fine; the flow goes on as it is through scales without one.
         hidden_blocks: of every refiner.
     """
 
@@ -52,6 +56,7 @@ class DkmShape(BaseModel):
     gp_dim: int = Field(default=256, ge=1)
     feature_dim: int = Field(default=256, ge=1)
     decoder_dim: int = Field(default=384, ge=1)
+    likeness: float = Field(default=0.0, ge=0)
     refiners: tuple[RefinerShape, ...] = REFINERS
     hidden_blocks: int = Field(default=8, ge=0)
 
@@ -64,6 +69,7 @@ def demo_dkm() -> DkmShape:
         gp_dim=64,
         feature_dim=64,
         decoder_dim=96,
+        likeness=50.0,
         refiners=DEMO_REFINERS,
         hidden_blocks=2,
     )
@@ -102,8 +108,16 @@ class DKM(nn.Module):
             warp = _to(warp, features[0])
             if scale in _COARSE:
                 warp, context = self.decoder.locate(*features, resized(context, _side(features[0])), scale)
+                warp = self._from_likeness(warp, pyramid0[scale], pyramid1[scale])
             found[scale] = warp = self.decoder.refine(*features, warp, scale, pyramid0)
         return found
+
+    def _from_likeness(self, warp: Warp, features0: Tensor, features1: Tensor) -> Warp:
+        """The flow as counted from the place that looks most alike."""
+        if not self.shape.likeness:
+            return warp
+        start = anchors_to_flow(likeness(features0, features1, _PLACES, self.shape.likeness))
+        return Warp(start + warp.flow, warp.certainty)
 
     def sharpen(self, pyramid0: Pyramid, pyramid1: Pyramid, warp: Warp, zoom: float) -> dict[int, Warp]:
         """Refine once more on larger images; DKM needs no ``zoom``."""
@@ -227,9 +241,14 @@ def _to(warp: Warp, features: Tensor) -> Warp:
 def seeded_dkm(shape: DkmShape, seed: int) -> DKM:
     """An untrained network that depends on ``seed`` alone; a frozen encoder has its published weights.
 
+    One that starts from likeness says nothing else at first.
+
     Raises:
         GimError: the published weights of the encoder are not installed.
     """
     net = seeded(lambda: DKM(shape), seed)
     load_frozen(net.encoder)
+    if shape.likeness:
+        for parameter in net.decoder.embedding_decoder.terminal_module.parameters():
+            nn.init.zeros_(parameter)
     return net

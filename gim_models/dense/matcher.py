@@ -28,6 +28,7 @@ class DenseConfig(BaseModel):
         size: (width, height) of the first pass; images are padded to its aspect and resized to it.
         sharp_size: of the second pass, or None to do without.
         samples: most matches.
+        floor: matches less certain than this are left out.
         attenuation: share of the coarse certainty that is taken off the fine one where it is negative.
         seed: of the sampling.
     """
@@ -37,6 +38,7 @@ class DenseConfig(BaseModel):
     size: Size
     sharp_size: Size | None
     samples: int = Field(default=5000, ge=1)
+    floor: float = Field(default=0.0, ge=0, le=1)
     attenuation: float = Field(default=0.0, ge=0, le=1)
     seed: int = Field(default=0, ge=0)
 
@@ -127,6 +129,7 @@ class DenseMatcher:
         frames = [frame(*side, self.config.size, self.device) for side in ((image0, mask0), (image1, mask1))]
         matches, certainty = both_ways(self.warp(frames[0].pixels, frames[1].pixels), *(f.allowed for f in frames))
         generator = torch.Generator().manual_seed(self.config.seed)
+        certainty = certainty * (certainty >= self.config.floor)
         chosen = balanced_sample(matches, certainty, self.config.samples, generator)
         found = matches[chosen].cpu().numpy().astype(np.float64)
         points = [frames[0].to_pixels(found[:, :2]), frames[1].to_pixels(found[:, 2:])]

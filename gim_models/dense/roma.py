@@ -16,8 +16,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from gim_models.dense.anchors import anchors_to_flow, likeness
 from gim_models.dense.gaussian_process import GaussianProcess
-from gim_models.dense.grid import centres, resized
+from gim_models.dense.grid import resized
 from gim_models.dense.refiner import DEMO_REFINERS, ConvRefiner, RefinerShape
 from gim_models.dense.warp import Pyramid, Warp
 from gim_models.seeding import seeded
@@ -35,11 +36,12 @@ class RomaShape(BaseModel):
     Attributes:
         coarse: ``dinov2`` (ViT-L/14, frozen) or ``xfeat`` (frozen, for the demo).
         vgg: channels and repetitions of the VGG levels at 1, 1/2, 1/4, 1/8.
-        project: channels of the refiners' features at 1/16, 1/8, 1/4, 1/2, 1.
+        project: channels of the features at 1/16, 1/8, 1/4, 1/2, 1, of which those with a refiner are used.
         gp_dim: of the Gaussian process; with ``project[0]`` the width of the decoder.
         blocks, heads: of the transformer decoder.
         anchors: along either side of image 1.
-        refiners: coarse to fine, the last at scale 1.
+        likeness: logits that the coarse features' own cosines add to the anchors'; 0 as published.
+        refiners: coarse to fine; the flow goes on as it is through scales without one.
         hidden_blocks: of every refiner.
     """
 
@@ -52,6 +54,7 @@ class RomaShape(BaseModel):
     blocks: int = Field(default=5, ge=1)
     heads: int = Field(default=8, ge=1)
     anchors: int = Field(default=64, ge=2)
+    likeness: float = Field(default=0.0, ge=0)
     refiners: tuple[RefinerShape, ...] = (
         RefinerShape(scale=16, displacement=128, radius=7),
         RefinerShape(scale=8, displacement=64, radius=3),
@@ -72,6 +75,7 @@ def demo_roma() -> RomaShape:
         blocks=2,
         heads=4,
         anchors=16,
+        likeness=50.0,
         refiners=DEMO_REFINERS,
         hidden_blocks=2,
     )
@@ -117,13 +121,15 @@ class RoMa(nn.Module):
         height, width = pyramid0[1].shape[-2:]
         scale = start
         while scale >= 1:
-            features = self.decoder.proj[str(scale)](pyramid0[scale]), self.decoder.proj[str(scale)](pyramid1[scale])
             if scale != _COARSE:
-                side = (features[0].shape[-2], features[0].shape[-1])
+                side = (pyramid0[scale].shape[-2], pyramid0[scale].shape[-1])
                 warp = Warp(*(resized(part.detach(), side) for part in warp))
-            out = self.decoder.conv_refiner[str(scale)](*features, warp.flow, _GAIN * zoom)
-            step = scale / (_REFINE * out.new_tensor([width, height])[:, None, None])
-            found[scale] = warp = Warp(warp.flow + step * out[:, :2], warp.certainty + out[:, 2:])
+            if str(scale) in self.decoder.conv_refiner:
+                features = (self.decoder.proj[str(scale)](pyramid[scale]) for pyramid in (pyramid0, pyramid1))
+                out = self.decoder.conv_refiner[str(scale)](*features, warp.flow, _GAIN * zoom)
+                step = scale / (_REFINE * out.new_tensor([width, height])[:, None, None])
+                warp = Warp(warp.flow + step * out[:, :2], warp.certainty + out[:, 2:])
+            found[scale] = warp
             scale //= 2
         return found
 
@@ -198,7 +204,9 @@ class RomaDecoder(nn.Module):
 
     def __init__(self, shape: RomaShape, channels: dict[int, int]) -> None:
         super().__init__()
-        widths = dict(zip((16, 8, 4, 2, 1), shape.project, strict=True))
+        self.anchors, self.likeness = shape.anchors, shape.likeness
+        used = {_COARSE, *(part.scale for part in shape.refiners)}
+        widths = {k: width for k, width in zip((16, 8, 4, 2, 1), shape.project, strict=True) if k in used}
         self.embedding_decoder = AnchorClassifier(shape)
         self.gps = nn.ModuleDict({str(_COARSE): GaussianProcess(shape.gp_dim)})
         self.proj = nn.ModuleDict(
@@ -216,6 +224,9 @@ class RomaDecoder(nn.Module):
         key = str(_COARSE)
         features0, features1 = (self.proj[key](pyramid[_COARSE]) for pyramid in (pyramid0, pyramid1))
         logits: Tensor = self.embedding_decoder(torch.cat([self.gps[key](features0, features1), features0], 1))
+        if self.likeness:
+            like = likeness(pyramid0[_COARSE], pyramid1[_COARSE], self.anchors, self.likeness)
+            logits = logits + F.pad(like, (0, 0, 0, 0, 0, 1))
         return logits
 
 
@@ -237,22 +248,6 @@ class AnchorClassifier(nn.Module):
         tokens = self.to_out(self.blocks(x.flatten(2).transpose(1, 2)))
         logits: Tensor = tokens.transpose(1, 2).reshape(len(x), -1, *x.shape[-2:])
         return logits
-
-
-def anchors_to_flow(logits: Tensor) -> Tensor:
-    """The flow (B, 2, h, w) that anchor logits (B, n², h, w) mean: that of the best anchor and its four neighbours.
-
-    Neighbours are counted along the flat index, as in RoMa: the one left of a row's first is the last of the row above.
-    """
-    count = logits.shape[1]
-    side = round(count**0.5)
-    anchors = centres((side, side), logits.device).flatten(1)
-    probability = logits.softmax(1)
-    best = probability.argmax(1)
-    index = torch.stack([best + step for step in (-1, 0, 1, -side, side)], 1).clamp(0, count - 1)
-    weight = probability.gather(1, index)
-    flow = torch.stack([(weight * axis[index]).sum(1) for axis in anchors], 1)
-    return (flow / weight.sum(1, keepdim=True)).detach()
 
 
 def dinov2() -> DinoVisionTransformer:

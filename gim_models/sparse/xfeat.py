@@ -18,6 +18,7 @@ from torch.nn import functional as F
 from gim_models.sparse.weights import load_strictly, read_pickle, weights_file
 
 DESCRIPTOR_DIM = 64
+QUARTER_DIM = 24
 _STRIDE = 32
 _REACH = 2  # pixels, along both axes, in which a keypoint is the hottest
 _FAINT = 1e-6
@@ -83,6 +84,12 @@ class XFeatExtractor(nn.Module):
         features, logits, reliability = self.net(images)
         heat = F.pixel_shuffle(logits.softmax(1)[:, :64], 8)
         return DenseMaps(F.normalize(features, dim=1), heat, reliability, (height, width))
+
+    @torch.no_grad()
+    def quarter(self, images: Tensor) -> Tensor:
+        """(B, 24, h / 4, w / 4) of unit length: what (B, 3, h, w) images, h and w multiples of 4, are before 1/8."""
+        grey = self.net.norm(images.mean(1, keepdim=True))
+        return F.normalize(self.net.block2(self.net.block1(grey) + self.net.skip1(grey)), dim=1)
 
     @torch.no_grad()
     def detect(self, maps: DenseMaps, count: int, allowed: Tensor | None = None) -> Keypoints:

@@ -10,6 +10,7 @@ from torch.nn import functional as F
 from gim_data.errors import GimError
 from gim_data.types import Matcher
 from gim_models.dense.dkm import DKM, DkmShape, demo_dkm, seeded_dkm
+from gim_models.dense.grid import centres
 from gim_models.dense.matcher import DenseMatcher, DkmConfig, RomaConfig, both_ways, frame, load_dkm, load_roma
 from gim_models.dense.refiner import RefinerShape
 from gim_models.dense.roma import RoMa, demo_roma, seeded_roma
@@ -178,6 +179,27 @@ def test_demo_networks_train_all_but_xfeat(xfeat):
         assert warps[1].flow.shape == (2, 2, 64, 96)
         sum(warp.flow.sum() + warp.certainty.sum() for warp in warps.values()).backward()
         assert all(value.grad is not None for value in network.parameters() if value.requires_grad)
+
+
+def test_an_untrained_demo_points_the_right_way(xfeat):
+    """Image 1 is image 0 moved by 48 x 32 pixels; most of what both show is found to a coarse cell."""
+    canvas = picture(480, 352)
+    image0, image1 = canvas[:256, :320], canvas[32:288, 48:368]
+    pixels = torch.stack([torch.from_numpy(image.copy()).permute(2, 0, 1) for image in (image0, image1)]) / 255
+    for network in (seeded_dkm(demo_dkm(), 0), seeded_roma(demo_roma(), 0)):
+        with torch.inference_mode():
+            pyramid = network.eval().pyramid(pixels, COARSEST)
+            warps = network.decode(pyramid, {scale: features.flip(0) for scale, features in pyramid.items()})
+        moved = (warps[16].flow[0] - centres((16, 20), CPU)).permute(1, 2, 0) * torch.tensor([160.0, 128])
+        error = (moved - torch.tensor([-48.0, -32])).norm(dim=-1)[2:, 3:]
+        assert float((error < 16).float().mean()) > 0.5  # by chance 0.01
+
+
+@pytest.mark.parametrize("floor", [0.0, 0.4, 1.0])
+def test_matches_below_the_floor_are_left_out(floor):
+    config = DkmConfig(shape=DKM_SHAPE, size=(96, 64), sharp_size=None, samples=500, floor=floor)
+    found = DenseMatcher("d", seeded_dkm(DKM_SHAPE, 0), config).match(picture(101, 67), picture(70, 90, 1))
+    assert len(found) == 0 if floor == 1 else found.confidence.min() >= floor
 
 
 def test_sizes_that_the_network_cannot_take_are_refused():

@@ -9,11 +9,11 @@ import pytest
 import torch
 
 from gim_models.dense import correlation
+from gim_models.dense.anchors import anchors_to_flow, likeness
 from gim_models.dense.correlation import local_correlation, sampled_correlation
 from gim_models.dense.gaussian_process import GaussianProcess
 from gim_models.dense.grid import centres, resized, sampled
 from gim_models.dense.refiner import ConvRefiner, RefinerShape
-from gim_models.dense.roma import anchors_to_flow
 from gim_models.dense.sampling import balanced_sample, density
 
 
@@ -117,6 +117,18 @@ def test_a_certain_anchor_is_its_centre_and_two_equal_ones_their_middle():
     logits[0, [9, 10], 0, 1] = 0  # row 2, columns 1 and 2
     flow = anchors_to_flow(logits)[0, :, 0]
     assert torch.allclose(flow, torch.tensor([[-0.25, 0.0], [-0.25, 0.25]]), atol=1e-5)
+
+
+def test_likeness_is_the_cosine_with_every_anchor():
+    """Image 1 shows the cells of image 0 elsewhere, brighter: each is most alike where it went, by cosine 1."""
+    features = randn(1, 16, 4, 4)
+    places = torch.randperm(16, generator=torch.Generator().manual_seed(1))
+    moved = 3 * features.flatten(2)[..., places].reshape(1, 16, 4, 4)
+    logits = likeness(features, moved, 4, 50.0).flatten(2)[0]
+    assert torch.equal(logits.argmax(0), places.argsort())
+    assert torch.allclose(logits.amax(0), torch.tensor(50.0), atol=1e-3)
+    a, b = features.flatten(2)[0, :, 5], moved.flatten(2)[0, :, 2]
+    assert torch.allclose(logits[2, 5], 50 * torch.cosine_similarity(a, b, dim=0), atol=1e-3)
 
 
 def test_density_is_the_sum_of_the_kernel_over_all_pairs():

@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from torch.nn import functional as F
 
 from gim_data.errors import GimError
 from gim_models.sparse.xfeat import published_xfeat
@@ -57,3 +58,24 @@ def test_a_cell_is_described_at_its_middle(turn, zoom):
     assert right.sum() > 400
     lever = np.linalg.solve(A[:, :2] - np.eye(2), np.median(beside[right], axis=0))
     assert np.linalg.norm(lever) < 1.5
+
+
+def test_a_quarter_cell_is_described_at_its_middle():
+    """A zoom takes every place elsewhere; descriptions agree most if they are read where they belong."""
+    try:
+        extractor = published_xfeat()
+    except GimError as error:
+        pytest.skip(f"published weights are not installed: {error.problem}")
+    zoom, image = 1.5, texture()
+    enlarged = cv2.warpAffine(image, np.array([[zoom, 0, 0], [0, zoom, 0]]), (576, 416), flags=cv2.INTER_CUBIC)
+    places = torch.rand(2000, 2, generator=torch.Generator().manual_seed(0)) * torch.tensor([320.0, 220]) + 30
+
+    def read(pixels: np.ndarray, points: torch.Tensor, middle: float) -> torch.Tensor:
+        cells = extractor.quarter(torch.from_numpy(pixels).permute(2, 0, 1)[None])
+        grid = 2 * ((points - middle) / 4 + 0.5) / torch.tensor([cells.shape[-1], cells.shape[-2]]) - 1
+        return F.grid_sample(cells, grid[None, None], mode="bicubic", align_corners=False)[0, :, 0]
+
+    def agreement(middle: float) -> float:
+        return float(F.cosine_similarity(read(image, places, middle), read(enlarged, zoom * places, middle), 0).mean())
+
+    assert max((0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0), key=agreement) in (1.5, 2.0)

@@ -102,13 +102,12 @@ def test_a_residual_of_eight_is_a_cell_of_its_scale(arch, bias, extractor):
         assert float((shift - moved).abs().max()) < 0.01
 
 
-@pytest.mark.parametrize(("arch", "scales"), [("dkm", (2, 4)), ("roma", (2, 4, 8))])
-def test_a_trained_feature_sees_as_far_to_each_side_of_the_middle_of_its_cell(arch, scales, extractor):
+def test_a_trained_feature_sees_as_far_to_each_side_of_the_middle_of_its_cell(extractor):
     """An encoder that looks beside its cells shifts what it finds under every rotation and zoom."""
-    network = tiny(arch).eval()
+    network = tiny("roma").eval()
     images = torch.rand(1, 3, HEIGHT, WIDTH, generator=torch.Generator().manual_seed(0)).requires_grad_(True)
     pyramid = network.pyramid(images, SHARP)
-    for scale in scales:
+    for scale in (2, 4, 8):
         column, row = WIDTH // scale // 2, HEIGHT // scale // 2
         seen = torch.autograd.grad(pyramid[scale][0, :, row, column].abs().sum(), images, retain_graph=True)[0]
         y, x = seen[0].abs().sum(0).nonzero().double().T

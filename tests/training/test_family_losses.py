@@ -16,7 +16,7 @@ from gim_models.dense.warp import Warp
 from gim_models.semidense.loftr import Cells, Grids, Refined, expectation, windows
 from gim_models.training.augment import plain
 from gim_models.training.families.anchors import anchor_loss, nearest_anchor
-from gim_models.training.families.dense import Queries, certainty_loss, flow_loss, queries, robust
+from gim_models.training.families.dense import Queries, certainty_loss, flow_loss, found_by, queries, robust
 from gim_models.training.families.known import Known, by_labels, what_is_known
 from gim_models.training.families.points import at, normalised
 from gim_models.training.families.semidense import coarse_loss, coarse_targets, fine_loss, focal, refined_at
@@ -197,6 +197,15 @@ def test_a_fine_scale_learns_only_where_the_scale_before_it_came_near():
     """40 pixels off: farther than 4 cells of 8 pixels, so only the scale of 16 pays."""
     far = flow_loss(still((16, 8, 4)), asked((True,) * 4, (False,) * 4, shift=40.0), (64, 64), 1.0)
     assert torch.allclose(far["flow"], torch.tensor([40 / 32]), atol=1e-3)
+
+
+def test_who_is_led_to_another_cell_counts_as_lost():
+    """And at fine scales, to more than four pixels away."""
+    points = asked((True, True, True, False), (False, False, False, True))
+    told = found_by(points, torch.tensor([[1.0, 7.0, 9.0, 0.0]]), 8)
+    assert told.seen.tolist() == [[True, True, False, False]]
+    assert told.lost.tolist() == [[False, False, True, True]]
+    assert found_by(points, torch.tensor([[3.9, 4.1, 9.0, 0.0]]), 1).seen.tolist() == [[True, False, False, False]]
 
 
 def test_unknown_points_cost_neither_flow_nor_certainty():

@@ -11,7 +11,6 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import torch
-from pydantic import BaseModel
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -34,8 +33,10 @@ from gim_models.training.sample import Batch
 _POINTS = 4096  # per pair
 _LOCAL = 4.0  # cells that the scale before may be off for a fine scale to learn there: a refiner sees no farther
 _FINE = 8  # scales up to this one are gated so
+_RIGHT = 4.0  # pixels: no certainty is asked to tell finer errors
 _BEND = 1e-4  # where the robust loss turns from square to its power, times the scale, in half image sides
 _JUDGED = 1000  # matches per pair in validation; thinning them costs the square of it
+_MOST, _PIXELS = 5000, 40  # matches of a pair: GIM's number, and at small sizes one for so many pixels
 _CERTAINTY = 0.01  # weight against the flow, as published
 
 
@@ -100,10 +101,25 @@ def flow_loss(warps: Mapping[int, Warp], asked: Queries, size: tuple[int, int], 
         if scale <= _FINE and before is not None:
             near = near & (before < _LOCAL * scale)
         flow = flow + mean_where(robust(error / half.prod().sqrt(), scale, power), near)
-        certainty = certainty + certainty_loss(at(warp.certainty, start)[..., 0], asked)
         before = error.detach()
+        certainty = certainty + certainty_loss(at(warp.certainty, start)[..., 0], found_by(asked, before, scale))
         pixels = mean_where(before, asked.seen)
     return {"flow": flow, "certainty": certainty, "pixels": pixels}
+
+
+def found_by(asked: Queries, error: Tensor, scale: int) -> Queries:
+    """The same points, ``seen`` where the flow leads to the right cell, and ``lost`` also where it leads elsewhere.
+
+    As published a certainty says whether a point is seen at all, and a network that does not yet know where becomes
+    certain of wrong places. One that is always right learns the same from both.
+
+    Args:
+        asked: B pairs of N points.
+        error: (B, N) pixels of the flow.
+        scale: pixels per cell.
+    """
+    right = error < max(scale, _RIGHT)
+    return asked._replace(seen=asked.seen & right, lost=asked.lost | (asked.seen & ~right))
 
 
 def robust(error: Tensor, scale: int, power: float) -> Tensor:
@@ -164,12 +180,20 @@ class DenseFamily:
         """See ``judging.sheet``."""
         return sheet(self._matcher(network, config), batches, config)
 
-    def describe(self, network: Any, config: TrainConfig) -> BaseModel:
-        """Shape, and the size it was trained at."""
-        return self._config(shape=network.shape, size=config.image_size, sharp_size=None)
+    def describe(self, network: Any, config: TrainConfig) -> DenseConfig:
+        """Shape, the size it was trained at, and what its certainty is worth: what is likely wrong is left out."""
+        width, height = config.image_size
+        return self._config(
+            shape=network.shape,
+            size=config.image_size,
+            sharp_size=None,
+            samples=min(_MOST, max(1, width * height // _PIXELS)),
+            floor=0.5,
+            attenuation=0.0,
+        )
 
     def _matcher(self, network: Any, config: TrainConfig) -> DenseMatcher:
-        described = self._config(shape=network.shape, size=config.image_size, sharp_size=None, samples=_JUDGED)
+        described = self.describe(network, config).model_copy(update={"samples": _JUDGED})
         return DenseMatcher("student", network, described, device=config.device)
 
 
