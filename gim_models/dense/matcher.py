@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from gim_data.types import Image, Mask, Matches, Size
 from gim_models.dense.dkm import DKM, DkmShape
-from gim_models.dense.grid import centres, resized
+from gim_models.dense.grid import centres, resized, sampled
 from gim_models.dense.roma import PATCH, RoMa, RomaShape
 from gim_models.dense.sampling import balanced_sample
 from gim_models.dense.warp import COARSEST, SHARP, DenseNetwork, Warp
@@ -27,8 +27,11 @@ class DenseConfig(BaseModel):
     Attributes:
         size: (width, height) of the first pass; images are padded to its aspect and resized to it.
         sharp_size: of the second pass, or None to do without.
+        longest: long side, pixels, that images are brought to on a canvas just large enough for both; None for ``size``
+            whatever their shape, as published.
         samples: most matches.
         floor: matches less certain than this are left out.
+        cycle: most pixels of the canvas that the way there and back may miss the start by; None does not ask.
         attenuation: share of the coarse certainty that is taken off the fine one where it is negative.
         seed: of the sampling.
     """
@@ -37,8 +40,10 @@ class DenseConfig(BaseModel):
 
     size: Size
     sharp_size: Size | None
+    longest: int | None = Field(default=None, ge=SHARP)
     samples: int = Field(default=5000, ge=1)
     floor: float = Field(default=0.0, ge=0, le=1)
+    cycle: float | None = Field(default=None, gt=0)
     attenuation: float = Field(default=0.0, ge=0, le=1)
     seed: int = Field(default=0, ge=0)
 
@@ -53,6 +58,14 @@ class DenseConfig(BaseModel):
     def step(self) -> int:
         """What the sides of ``size`` must be multiples of."""
         return COARSEST
+
+    def canvas(self, *images: Image) -> Size:
+        """(width, height) that a pair of images is brought to for the first pass."""
+        if self.longest is None:
+            return self.size
+        tall, wide = (max(image.shape[axis] for image in images) for axis in (0, 1))
+        scale = self.longest / max(tall, wide) / self.step
+        return max(1, round(wide * scale)) * self.step, max(1, round(tall * scale)) * self.step
 
 
 class DkmConfig(DenseConfig):
@@ -126,10 +139,14 @@ class DenseMatcher:
     @torch.inference_mode()
     def match(self, image0: Image, image1: Image, mask0: Mask | None = None, mask1: Mask | None = None) -> Matches:
         """Match two images of any size; keypoints in pixels of the images passed in, all of them inside."""
-        frames = [frame(*side, self.config.size, self.device) for side in ((image0, mask0), (image1, mask1))]
-        matches, certainty = both_ways(self.warp(frames[0].pixels, frames[1].pixels), *(f.allowed for f in frames))
+        size = self.config.canvas(image0, image1)
+        frames = [frame(*side, size, self.device) for side in ((image0, mask0), (image1, mask1))]
+        warp = self.warp(frames[0].pixels, frames[1].pixels, size)
+        matches, certainty = both_ways(warp, *(f.allowed for f in frames))
         generator = torch.Generator().manual_seed(self.config.seed)
         certainty = certainty * (certainty >= self.config.floor)
+        if self.config.cycle is not None:
+            certainty = certainty * (missed_by(warp.flow, size).flatten() < self.config.cycle)
         chosen = balanced_sample(matches, certainty, self.config.samples, generator)
         found = matches[chosen].cpu().numpy().astype(np.float64)
         points = [frames[0].to_pixels(found[:, :2]), frames[1].to_pixels(found[:, 2:])]
@@ -142,9 +159,9 @@ class DenseMatcher:
             frames[1].size,
         )
 
-    def warp(self, canvas0: Tensor, canvas1: Tensor) -> Warp:
-        """Both directions, image 0's cells first (2, ..., h, w), at the size of the last pass."""
-        size, sharp_size = self.config.size, self.config.sharp_size
+    def warp(self, canvas0: Tensor, canvas1: Tensor, size: Size) -> Warp:
+        """Both directions, image 0's cells first (2, ..., h, w), at the last pass' size; ``size`` is the first's."""
+        sharp_size = self.config.sharp_size
         pyramids = self._pyramids(canvas0, canvas1, size, COARSEST)
         coarse = self.network.decode(*pyramids)
         flow, certainty = coarse[1]
@@ -202,6 +219,18 @@ def both_ways(warp: Warp, allowed0: Tensor, allowed1: Tensor) -> tuple[Tensor, T
     forward = torch.cat([cells[0], flow[0]]).flatten(1)
     backward = torch.cat([flow[1], cells[1]]).flatten(1)
     return torch.cat([forward, backward], 1).transpose(0, 1), certainty.flatten()
+
+
+def missed_by(flow: Tensor, size: Size) -> Tensor:
+    """(2, h, w) how far from its start a point is that goes to the other image and back, in pixels of ``size``.
+
+    Args:
+        flow: (2, 2, h, w) normalised, from image 0 to 1, then from 1 to 0.
+        size: (width, height).
+    """
+    home = centres((flow.shape[-2], flow.shape[-1]), flow.device)
+    half = flow.new_tensor(size)[:, None, None] / 2
+    return ((sampled(flow.flip(0), flow) - home) * half).norm(dim=1)
 
 
 def _inside(points: NDArray[np.float64], size: Size) -> NDArray[np.bool_]:

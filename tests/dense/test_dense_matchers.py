@@ -11,7 +11,16 @@ from gim_data.errors import GimError
 from gim_data.types import Matcher
 from gim_models.dense.dkm import DKM, DkmShape, demo_dkm, seeded_dkm
 from gim_models.dense.grid import centres
-from gim_models.dense.matcher import DenseMatcher, DkmConfig, RomaConfig, both_ways, frame, load_dkm, load_roma
+from gim_models.dense.matcher import (
+    DenseMatcher,
+    DkmConfig,
+    RomaConfig,
+    both_ways,
+    frame,
+    load_dkm,
+    load_roma,
+    missed_by,
+)
 from gim_models.dense.refiner import RefinerShape
 from gim_models.dense.roma import RoMa, demo_roma, seeded_roma
 from gim_models.dense.warp import COARSEST, Warp
@@ -77,7 +86,7 @@ def test_images_exchanged_give_the_warp_exchanged(matcher):
     """Both directions go through the same batch, so the network is equivariant, to rounding."""
     canvas = [frame(picture(96, 64, seed), None, (96, 64), CPU).pixels for seed in (0, 1)]
     with torch.inference_mode():
-        forward, backward = matcher.warp(*canvas), matcher.warp(*canvas[::-1])
+        forward, backward = matcher.warp(*canvas, (96, 64)), matcher.warp(*canvas[::-1], (96, 64))
     assert forward.flow.shape == (2, 2, 96, 128)
     for one, other in zip(forward, backward, strict=True):
         assert torch.isfinite(one).all()
@@ -202,6 +211,25 @@ def test_matches_below_the_floor_are_left_out(floor):
     assert len(found) == 0 if floor == 1 else found.confidence.min() >= floor
 
 
+def test_a_canvas_is_as_large_as_both_images_need():
+    shape = {"shape": DKM_SHAPE, "size": (96, 64), "sharp_size": None}
+    portrait, wide = picture(54, 96), picture(120, 60)
+    assert DkmConfig(**shape).canvas(portrait, wide) == (96, 64)
+    assert DkmConfig(**shape, longest=192).canvas(portrait, portrait) == (96, 192)
+    assert DkmConfig(**shape, longest=160).canvas(portrait, wide) == (160, 128)
+    assert DkmConfig(**shape, longest=64).canvas(picture(400, 4)) == (64, 32)
+
+
+def test_who_does_not_come_back_is_left_out():
+    """Four cells a row of 40 pixels: there by one cell to the right, back by one, but for the cell that stays."""
+    there, back = (centres((1, 4), CPU) + torch.tensor([step, 0.0])[:, None, None] for step in (0.5, -0.5))
+    back[0, 0, 3] += 0.5
+    missed = missed_by(torch.stack([there, back]), (40, 10))[0, 0]
+    assert torch.allclose(missed[:3], torch.tensor([0.0, 0, 10]), atol=1e-4)
+    flow = torch.stack([there, back])
+    assert torch.allclose(missed_by(flow.flip(0), (40, 10))[0], missed_by(flow, (40, 10))[1])
+
+
 def test_sizes_that_the_network_cannot_take_are_refused():
     for config, changes in (
         (DkmConfig, {"size": (896, 670)}),
@@ -220,7 +248,7 @@ def test_the_paper_size_runs():
         network = DKM(DkmShape()).eval()
         matcher = DenseMatcher("p", network, DkmConfig(size=(64, 64), sharp_size=None))
         canvas = [frame(picture(64, 64, seed), None, (64, 64), CPU).pixels for seed in (0, 1)]
-        warp = matcher.warp(*canvas)
+        warp = matcher.warp(*canvas, (64, 64))
     assert warp.flow.shape == (2, 2, 64, 64)
     assert torch.isfinite(warp.flow).all()
 

@@ -36,7 +36,8 @@ _FINE = 8  # scales up to this one are gated so
 _RIGHT = 4.0  # pixels: no certainty is asked to tell finer errors
 _BEND = 1e-4  # where the robust loss turns from square to its power, times the scale, in half image sides
 _JUDGED = 1000  # matches per pair in validation; thinning them costs the square of it
-_MOST, _PIXELS = 5000, 40  # matches of a pair: GIM's number, and at small sizes one for so many pixels
+_MOST, _PIXELS = 5000, 80  # matches of a pair: GIM's number, and at small sizes one for so many pixels
+_CYCLE = 2.0  # pixels that a match of a trained network may miss its start by
 _CERTAINTY = 0.01  # weight against the flow, as published
 
 
@@ -181,14 +182,19 @@ class DenseFamily:
         return sheet(self._matcher(network, config), batches, config)
 
     def describe(self, network: Any, config: TrainConfig) -> DenseConfig:
-        """Shape, the size it was trained at, and what its certainty is worth: what is likely wrong is left out."""
+        """Shape and size, and what its certainty is worth: what is likely wrong, or does not come back, is left out.
+
+        It is fully convolutional, so images keep their shape and are seen at twice the size it was trained at.
+        """
         width, height = config.image_size
         return self._config(
             shape=network.shape,
             size=config.image_size,
             sharp_size=None,
+            longest=2 * max(width, height),
             samples=min(_MOST, max(1, width * height // _PIXELS)),
             floor=0.5,
+            cycle=_CYCLE,
             attenuation=0.0,
         )
 
