@@ -230,7 +230,8 @@ def missed_by(flow: Tensor, size: Size) -> Tensor:
     """
     home = centres((flow.shape[-2], flow.shape[-1]), flow.device)
     half = flow.new_tensor(size)[:, None, None] / 2
-    return ((sampled(flow.flip(0), flow) - home) * half).norm(dim=1)
+    missed: Tensor = ((sampled(flow.flip(0), flow) - home) * half).norm(dim=1)
+    return missed
 
 
 def _inside(points: NDArray[np.float64], size: Size) -> NDArray[np.bool_]:
