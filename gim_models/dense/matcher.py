@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -64,8 +65,9 @@ class DenseConfig(BaseModel):
         if self.longest is None:
             return self.size
         tall, wide = (max(image.shape[axis] for image in images) for axis in (0, 1))
-        scale = self.longest / max(tall, wide) / self.step
-        return max(1, round(wide * scale)) * self.step, max(1, round(tall * scale)) * self.step
+        step = math.lcm(self.step, COARSEST)  # what any scale of any encoder divides
+        scale = self.longest / max(tall, wide) / step
+        return max(1, round(wide * scale)) * step, max(1, round(tall * scale)) * step
 
 
 class DkmConfig(DenseConfig):

@@ -218,6 +218,7 @@ def test_a_canvas_is_as_large_as_both_images_need():
     assert DkmConfig(**shape, longest=192).canvas(portrait, portrait) == (96, 192)
     assert DkmConfig(**shape, longest=160).canvas(portrait, wide) == (160, 128)
     assert DkmConfig(**shape, longest=64).canvas(picture(400, 4)) == (64, 32)
+    assert RomaConfig(longest=700).canvas(wide) == (672, 448)  # DINOv2's patches of 14 pixels and cells of 32
 
 
 def test_who_does_not_come_back_is_left_out():

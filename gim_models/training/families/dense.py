@@ -37,6 +37,7 @@ _RIGHT = 4.0  # pixels: no certainty is asked to tell finer errors
 _BEND = 1e-4  # where the robust loss turns from square to its power, times the scale, in half image sides
 _JUDGED = 1000  # matches per pair in validation; thinning them costs the square of it
 _MOST, _PIXELS = 5000, 80  # matches of a pair: GIM's number, and at small sizes one for so many pixels
+_SEEN = 640  # pixels along the long side up to which images are seen at twice the size of training
 _CYCLE = 2.0  # pixels that a match of a trained network may miss its start by
 _CERTAINTY = 0.01  # weight against the flow, as published
 
@@ -184,14 +185,15 @@ class DenseFamily:
     def describe(self, network: Any, config: TrainConfig) -> DenseConfig:
         """Shape and size, and what its certainty is worth: what is likely wrong, or does not come back, is left out.
 
-        It is fully convolutional, so images keep their shape and are seen at twice the size it was trained at.
+        It is convolutional, so images keep their shape, and one trained on small images sees more in larger ones.
         """
         width, height = config.image_size
+        longest = max(width, height)
         return self._config(
             shape=network.shape,
             size=config.image_size,
             sharp_size=None,
-            longest=2 * max(width, height),
+            longest=max(longest, min(2 * longest, _SEEN)),
             samples=min(_MOST, max(1, width * height // _PIXELS)),
             floor=0.5,
             cycle=_CYCLE,
@@ -199,7 +201,7 @@ class DenseFamily:
         )
 
     def _matcher(self, network: Any, config: TrainConfig) -> DenseMatcher:
-        described = self.describe(network, config).model_copy(update={"samples": _JUDGED})
+        described = self.describe(network, config).model_copy(update={"samples": _JUDGED, "longest": None})
         return DenseMatcher("student", network, described, device=config.device)
 
 
