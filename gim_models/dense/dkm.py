@@ -17,7 +17,7 @@ from gim_models.dense.encoders import ResNetEncoder, XFeatEncoder, load_frozen
 from gim_models.dense.gaussian_process import GaussianProcess
 from gim_models.dense.grid import centres, resized
 from gim_models.dense.refiner import DEMO_REFINERS, ConvRefiner, RefinerShape
-from gim_models.dense.warp import Pyramid, Warp
+from gim_models.dense.warp import Pyramid, Warp, carried
 from gim_models.seeding import seeded
 
 _COARSE = (32, 16)
@@ -105,7 +105,7 @@ class DKM(nn.Module):
         found: dict[int, Warp] = {}
         for scale in (32, 16, 8, 4, 2, 1):
             features = self.decoder.project(pyramid0, scale), self.decoder.project(pyramid1, scale)
-            warp = _to(warp, features[0])
+            warp = carried(warp, features[0])
             if scale in _COARSE:
                 warp, context = self.decoder.locate(*features, resized(context, _side(features[0])), scale)
                 warp = self._from_likeness(warp, pyramid0[scale], pyramid1[scale])
@@ -123,7 +123,7 @@ class DKM(nn.Module):
         """Refine once more on larger images; DKM needs no ``zoom``."""
         found: dict[int, Warp] = {}
         for scale in (8, 4, 2, 1):
-            warp = _to(warp, pyramid0[scale])
+            warp = carried(warp, pyramid0[scale])
             found[scale] = warp = self.decoder.refine(pyramid0[scale], pyramid1[scale], warp, scale, pyramid0)
         return found
 
@@ -231,11 +231,6 @@ def _per_scale(modules: Iterable[nn.Module]) -> nn.ModuleDict:
 
 def _side(features: Tensor) -> tuple[int, int]:
     return features.shape[-2], features.shape[-1]
-
-
-def _to(warp: Warp, features: Tensor) -> Warp:
-    """The warp at the size of ``features``, without its history: every scale learns for itself."""
-    return Warp(*(resized(part.detach(), _side(features)) for part in warp))
 
 
 def seeded_dkm(shape: DkmShape, seed: int) -> DKM:

@@ -18,9 +18,8 @@ from torch.nn import functional as F
 
 from gim_models.dense.anchors import anchors_to_flow, likeness
 from gim_models.dense.gaussian_process import GaussianProcess
-from gim_models.dense.grid import resized
 from gim_models.dense.refiner import DEMO_REFINERS, ConvRefiner, RefinerShape
-from gim_models.dense.warp import Pyramid, Warp
+from gim_models.dense.warp import Pyramid, Warp, carried
 from gim_models.seeding import seeded
 from gim_models.sparse.xfeat import DESCRIPTOR_DIM, XFeatExtractor, published_xfeat
 
@@ -122,8 +121,7 @@ class RoMa(nn.Module):
         scale = start
         while scale >= 1:
             if scale != _COARSE:
-                side = (pyramid0[scale].shape[-2], pyramid0[scale].shape[-1])
-                warp = Warp(*(resized(part.detach(), side) for part in warp))
+                warp = carried(warp, pyramid0[scale])
             if str(scale) in self.decoder.conv_refiner:
                 features = (self.decoder.proj[str(scale)](pyramid[scale]) for pyramid in (pyramid0, pyramid1))
                 out = self.decoder.conv_refiner[str(scale)](*features, warp.flow, _GAIN * zoom)

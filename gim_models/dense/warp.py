@@ -7,6 +7,8 @@ from typing import NamedTuple, Protocol
 
 from torch import Tensor
 
+from gim_models.dense.grid import resized
+
 Pyramid = Mapping[int, Tensor]
 """Pixels per cell -> features (B, C, h, w)."""
 
@@ -21,6 +23,11 @@ class Warp(NamedTuple):
 
     flow: Tensor
     certainty: Tensor
+
+
+def carried(warp: Warp, features: Tensor) -> Warp:
+    """The warp at the size of ``features`` (B, C, h, w), without its history: every scale learns for itself."""
+    return Warp(*(resized(part.detach(), (features.shape[-2], features.shape[-1])) for part in warp))
 
 
 class DenseNetwork(Protocol):
