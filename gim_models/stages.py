@@ -78,7 +78,7 @@ BASE_MODEL = Stage(
     code=_NETWORKS_AND_TRAINING,
     external="gim_models.training.config:student_of",
     pool="gpu",
-    version="4",
+    version="5",
     doc="The starting point: trained on exact ground truth only.",
 )
 MODEL = Stage(
@@ -92,7 +92,7 @@ MODEL = Stage(
     external="gim_models.training.config:student_of",
     pool="gpu",
     upstream="gim_models.training.config:model_upstream",
-    version="4",
+    version="5",
     doc="The same recipe and number of steps at each video budget.",
 )
 BENCH = Stage(

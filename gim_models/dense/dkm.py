@@ -7,6 +7,7 @@ them, five refiners down to full resolution make it sharp. Gradients do not cros
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import cast
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field
@@ -109,7 +110,7 @@ class DKM(nn.Module):
             if scale in _COARSE:
                 warp, context = self.decoder.locate(*features, resized(context, _side(features[0])), scale)
                 warp = self._from_likeness(warp, pyramid0[scale], pyramid1[scale])
-            found[scale] = warp = self.decoder.refine(*features, warp, scale, pyramid0)
+            found[scale] = warp = self.decoder.refine(*features, warp, scale, (pyramid0, pyramid1))
         return found
 
     def _from_likeness(self, warp: Warp, features0: Tensor, features1: Tensor) -> Warp:
@@ -124,7 +125,8 @@ class DKM(nn.Module):
         found: dict[int, Warp] = {}
         for scale in (8, 4, 2, 1):
             warp = carried(warp, pyramid0[scale])
-            found[scale] = warp = self.decoder.refine(pyramid0[scale], pyramid1[scale], warp, scale, pyramid0)
+            features = pyramid0[scale], pyramid1[scale]
+            found[scale] = warp = self.decoder.refine(*features, warp, scale, (pyramid0, pyramid1))
         return found
 
 
@@ -159,14 +161,18 @@ class DkmDecoder(nn.Module):
         found: tuple[Warp, Tensor] = self.embedding_decoder(posterior, features0, context, str(scale))
         return found
 
-    def refine(self, features0: Tensor, features1: Tensor, warp: Warp, scale: int, pyramid: Pyramid) -> Warp:
+    def refine(
+        self, features0: Tensor, features1: Tensor, warp: Warp, scale: int, pyramids: tuple[Pyramid, Pyramid]
+    ) -> Warp:
         """Add the refiner's correction, if there is a refiner; it counts in eighths of a cell of ``scale`` pixels."""
         if str(scale) not in self.conv_refiner:
             return warp
-        out = self.conv_refiner[str(scale)](features0, features1, warp.flow, 1.0)
-        height, width = pyramid[1].shape[-2:]
+        refiner = cast(ConvRefiner, self.conv_refiner[str(scale)])
+        flow = refiner.settled(pyramids[0][scale], pyramids[1][scale], warp.flow)
+        out = refiner(features0, features1, flow, 1.0)
+        height, width = pyramids[0][1].shape[-2:]
         step = scale / (_REFINE * out.new_tensor([width, height])[:, None, None])
-        return Warp(warp.flow + step * out[:, 1:], warp.certainty + out[:, :1])
+        return Warp(flow + step * out[:, 1:], warp.certainty + out[:, :1])
 
 
 class FlowReader(nn.Module):

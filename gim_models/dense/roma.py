@@ -6,17 +6,18 @@ cell of image 0 into 64 x 64 anchors of image 1. Features of a VGG19 refine that
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, Self, cast
 
 import torch
 from kornia.feature.dedode.transformer.dinov2 import DinoVisionTransformer
 from kornia.feature.dedode.transformer.layers.block import Block
 from kornia.feature.dedode.vgg import make_layers
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gim_models.dense.anchors import anchors_to_flow, likeness
+from gim_models.dense.encoders import XFeatEncoder
 from gim_models.dense.gaussian_process import GaussianProcess
 from gim_models.dense.refiner import DEMO_REFINERS, ConvRefiner, RefinerShape
 from gim_models.dense.warp import Pyramid, Warp, carried
@@ -34,7 +35,7 @@ class RomaShape(BaseModel):
 
     Attributes:
         coarse: ``dinov2`` (ViT-L/14, frozen) or ``xfeat`` (frozen, for the demo).
-        vgg: channels and repetitions of the VGG levels at 1, 1/2, 1/4, 1/8.
+        vgg: channels and repetitions of the VGG levels at 1, 1/2, 1/4, 1/8; none: fine features are XFeat's too.
         project: channels of the features at 1/16, 1/8, 1/4, 1/2, 1, of which those with a refiner are used.
         gp_dim: of the Gaussian process; with ``project[0]`` the width of the decoder.
         blocks, heads: of the transformer decoder.
@@ -63,13 +64,19 @@ class RomaShape(BaseModel):
     )
     hidden_blocks: int = Field(default=8, ge=0)
 
+    @model_validator(mode="after")
+    def _has_fine_features(self) -> Self:
+        if not self.vgg and self.coarse != "xfeat":
+            raise ValueError("only xfeat has fine features of its own: name the levels of vgg")
+        return self
+
 
 def demo_roma() -> RomaShape:
-    """The size that trains on a laptop: frozen XFeat, a slim VGG, 16 x 16 anchors."""
+    """The size that trains on a laptop: frozen XFeat, 16 x 16 anchors."""
     return RomaShape(
         coarse="xfeat",
-        vgg=((8, 1), (16, 1), (24, 1), (32, 1)),
-        project=(64, 32, 24, 16, 8),
+        vgg=(),
+        project=(64, 64, 24, 16, 8),
         gp_dim=64,
         blocks=2,
         heads=4,
@@ -90,7 +97,7 @@ class RoMa(nn.Module):
     def __init__(self, shape: RomaShape) -> None:
         super().__init__()
         self.shape = shape
-        self.encoder = RomaEncoder(shape)
+        self.encoder = RomaEncoder(shape) if shape.vgg else XFeatEncoder()
         self.decoder = RomaDecoder(shape, self.encoder.channels)
 
     def pyramid(self, images: Tensor, coarsest: int) -> Pyramid:
@@ -123,10 +130,12 @@ class RoMa(nn.Module):
             if scale != _COARSE:
                 warp = carried(warp, pyramid0[scale])
             if str(scale) in self.decoder.conv_refiner:
-                features = (self.decoder.proj[str(scale)](pyramid[scale]) for pyramid in (pyramid0, pyramid1))
-                out = self.decoder.conv_refiner[str(scale)](*features, warp.flow, _GAIN * zoom)
+                refiner = cast(ConvRefiner, self.decoder.conv_refiner[str(scale)])
+                raw = pyramid0[scale], pyramid1[scale]
+                flow = refiner.settled(*raw, warp.flow)
+                out = refiner(*map(self.decoder.proj[str(scale)], raw), flow, _GAIN * zoom)
                 step = scale / (_REFINE * out.new_tensor([width, height])[:, None, None])
-                warp = Warp(warp.flow + step * out[:, :2], warp.certainty + out[:, 2:])
+                warp = Warp(flow + step * out[:, :2], warp.certainty + out[:, 2:])
             found[scale] = warp
             scale //= 2
         return found

@@ -111,6 +111,24 @@ def test_a_refiner_sees_both_images_under_the_flow():
     assert torch.allclose(given[8 + 4, 1, 2], middle, atol=1e-5)
 
 
+def test_a_flow_settles_on_what_looks_alike_within_its_window():
+    """Image 1 is image 0 two cells to the right and one down, brighter; a flow that stands still is led there."""
+    features = randn(1, 32, 9, 12)
+    moved = 3 * features.roll((1, 2), (2, 3))
+    refiner = ConvRefiner(32, RefinerShape(scale=8, displacement=2, radius=2, sharpness=100), 0)
+    flow = centres((9, 12), features.device)[None].requires_grad_()
+    settled = refiner.settled(features, moved, flow)
+    step = torch.tensor([2 * 2 / 12, 2 * 1 / 9])[:, None, None]
+    assert torch.allclose((settled - flow)[..., :-1, :-2], step.expand(2, 8, 10), atol=1e-3)
+    assert torch.equal(torch.autograd.grad(settled.sum(), flow)[0], torch.ones_like(flow))  # the move is not learnt
+
+
+def test_a_published_refiner_leaves_the_flow_where_it_is():
+    refiner = ConvRefiner(3, RefinerShape(scale=8, displacement=2, radius=2), 0)
+    flow = randn(1, 2, 4, 6)
+    assert refiner.settled(randn(1, 3, 4, 6), randn(1, 3, 4, 6, seed=1), flow) is flow
+
+
 def test_a_certain_anchor_is_its_centre_and_two_equal_ones_their_middle():
     logits = torch.full((1, 16, 1, 2), -100.0)
     logits[0, 5, 0, 0] = 0  # row 1, column 1 of 4 x 4
