@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import cast
 
 import torch
 
 from gim_data.errors import GimError
 from gim_data.files import from_home
-from gim_models.dense.roma import RoMa, RomaShape, demo_roma, seeded_roma
+from gim_models.dense.roma import RoMa, RomaEncoder, RomaShape, demo_roma, seeded_roma
 from gim_models.official.importer import DINOV2, read_dinov2
 from gim_models.sparse.weights import FOLDER_VARIABLE
 from gim_models.training.config import Student
@@ -27,8 +28,9 @@ def start_roma(student: Student, seed: int) -> RoMa:
         return seeded_roma(demo_roma(), seed)
     state = read_dinov2(dinov2_file(), "roma")
     network = seeded_roma(RomaShape(), seed)
-    network.encoder.dinov2.load_state_dict(state)
-    network.encoder.dinov2.requires_grad_(False)
+    encoder = cast(RomaEncoder, network.encoder)
+    encoder.dinov2.load_state_dict(state)
+    encoder.dinov2.requires_grad_(False)
     return network
 
 
