@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from result_files import publish
 
+from gim_data.epipolar import fundamental
 from gim_data.types import TwoViewPair
 from gim_models.evaluation.auc import auc
 from gim_models.evaluation.bench import read_bench
@@ -51,11 +52,8 @@ class Row:
 def line_offsets(task: Task) -> Points:
     """(N, 2) pixels from every second point to the true epipolar line of its first; infinite where there is no line."""
     pair, found = task.pair, task.prediction
-    a, b, c = pair.T_0to1[:3, 3]
-    essential = np.array([[0, -c, b], [c, 0, -a], [-b, a, 0]]) @ pair.T_0to1[:3, :3]
-    fundamental = np.linalg.inv(pair.K1).T @ essential @ np.linalg.inv(pair.K0)
     x0, x1 = (np.column_stack([p.astype(np.float64), np.ones(len(p))]) for p in (found.keypoints0, found.keypoints1))
-    lines = x0 @ fundamental.T
+    lines = x0 @ fundamental(pair.K0, pair.K1, pair.T_0to1).T
     length2 = (lines[:, :2] ** 2).sum(axis=1, keepdims=True)
     with np.errstate(divide="ignore", invalid="ignore"):
         offsets = -(x1 * lines).sum(axis=1, keepdims=True) * lines[:, :2] / length2

@@ -138,6 +138,7 @@ SCORES = Stage(
     deps=("bench", "zeb_predictions"),
     params=_PROTOCOL,
     code=(
+        "gim_data/epipolar.py",
         "gim_models/evaluation/scores.py",
         "gim_models/evaluation/pose_stage.py",
         "gim_models/evaluation/protocol.py",

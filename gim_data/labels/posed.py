@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from gim_data.bench.checks import image_size, load_image
 from gim_data.bench.posed import Camera, read_cameras
+from gim_data.epipolar import fundamental
 from gim_data.errors import BadInput
 from gim_data.labels.temporal import sampled_only
 from gim_data.types import Image, PairLabel, Size
@@ -57,7 +58,8 @@ class PosedVideo:
 
         A match that slides along its line goes unnoticed: without depth this is a lower bound.
         """
-        F = fundamental(self.cameras[label.frame0], self.cameras[label.frame1])
+        camera0, camera1 = self.cameras[label.frame0], self.cameras[label.frame1]
+        F = fundamental(camera0.K, camera1.K, camera1.T_w2c @ np.linalg.inv(camera0.T_w2c))
         first, second = (np.column_stack([points, np.ones(len(points))]) for points in (label.points0, label.points1))
         lines = first @ F.T
         across = np.abs(np.einsum("ij,ij->i", second, lines))
@@ -84,11 +86,3 @@ def posed_video(folder: Path, *, seconds: float, interval: float) -> PosedVideo:
         if image_size(camera.image) != size:
             raise BadInput(f"{camera.image} is not {size[0]}x{size[1]} as the first image", "leave the folder out")
     return PosedVideo(cameras, size, interval)
-
-
-def fundamental(first: Camera, second: Camera) -> NDArray[np.float64]:
-    """(3, 3) matrix that takes pixels of one camera to their lines in the other."""
-    pose = second.T_w2c @ np.linalg.inv(first.T_w2c)
-    a, b, c = pose[:3, 3]
-    essential = np.array([[0, -c, b], [c, 0, -a], [-b, a, 0]]) @ pose[:3, :3]
-    return np.asarray(np.linalg.inv(second.K).T @ essential @ np.linalg.inv(first.K))

@@ -17,13 +17,12 @@ from gim_models.dense.anchors import anchors_to_flow, likeness
 from gim_models.dense.encoders import ResNetEncoder, XFeatEncoder, load_frozen
 from gim_models.dense.gaussian_process import GaussianProcess
 from gim_models.dense.grid import centres, resized
-from gim_models.dense.refiner import DEMO_REFINERS, ConvRefiner, RefinerShape
+from gim_models.dense.refiner import DEMO_REFINERS, ConvRefiner, RefinerShape, normalised
 from gim_models.dense.warp import Pyramid, Warp, carried
 from gim_models.seeding import seeded
 
 _COARSE = (32, 16)
 _PLACES = 20  # along either side of image 1 that coarse features are compared with
-_REFINE = 4  # refiners speak in quarters of half a cell: normalised coordinates are two wide
 REFINERS = (
     RefinerShape(scale=16, displacement=128, radius=7),
     RefinerShape(scale=8, displacement=64, radius=3),
@@ -164,15 +163,14 @@ class DkmDecoder(nn.Module):
     def refine(
         self, features0: Tensor, features1: Tensor, warp: Warp, scale: int, pyramids: tuple[Pyramid, Pyramid]
     ) -> Warp:
-        """Add the refiner's correction, if there is a refiner; it counts in eighths of a cell of ``scale`` pixels."""
+        """Let the flow settle and add the refiner's correction, if there is a refiner."""
         if str(scale) not in self.conv_refiner:
             return warp
         refiner = cast(ConvRefiner, self.conv_refiner[str(scale)])
         flow = refiner.settled(pyramids[0][scale], pyramids[1][scale], warp.flow)
         out = refiner(features0, features1, flow, 1.0)
-        height, width = pyramids[0][1].shape[-2:]
-        step = scale / (_REFINE * out.new_tensor([width, height])[:, None, None])
-        return Warp(flow + step * out[:, 1:], warp.certainty + out[:, :1])
+        step = normalised(out[:, 1:], scale, _side(pyramids[0][1]))
+        return Warp(flow + step, warp.certainty + out[:, :1])
 
 
 class FlowReader(nn.Module):

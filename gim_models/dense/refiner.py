@@ -8,9 +8,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gim_models.dense.correlation import local_correlation
-from gim_models.dense.grid import centres, sampled
+from gim_models.dense.grid import Side, centres, sampled
 
 KERNEL = 5
+_PARTS = 4  # of half a cell in which a refiner counts: normalised coordinates are two wide
 
 
 class RefinerShape(BaseModel):
@@ -100,6 +101,12 @@ class ConvRefiner(nn.Module):
         steps = torch.arange(-self.radius, self.radius + 1, device=flow.device)
         down, right = torch.meshgrid(2 * steps / height, 2 * steps / width, indexing="ij")
         return torch.einsum("bnhw,cn->bchw", share, torch.stack([right.flatten(), down.flatten()]))
+
+
+def normalised(displacement: Tensor, scale: int, size: Side) -> Tensor:
+    """What a refiner at ``scale`` says of displacement (B, 2, h, w), in normalised coordinates of ``size`` pixels."""
+    height, width = size
+    return scale / (_PARTS * displacement.new_tensor([width, height])[:, None, None]) * displacement
 
 
 def _block(channels: int, out: int) -> nn.Sequential:

@@ -19,13 +19,12 @@ from torch.nn import functional as F
 from gim_models.dense.anchors import anchors_to_flow, likeness
 from gim_models.dense.encoders import XFeatEncoder
 from gim_models.dense.gaussian_process import GaussianProcess
-from gim_models.dense.refiner import DEMO_REFINERS, ConvRefiner, RefinerShape
+from gim_models.dense.refiner import DEMO_REFINERS, ConvRefiner, RefinerShape, normalised
 from gim_models.dense.warp import Pyramid, Warp, carried
 from gim_models.seeding import seeded
 from gim_models.sparse.xfeat import DESCRIPTOR_DIM, XFeatExtractor, published_xfeat
 
 _COARSE = 16  # the scale that DINOv2's features stand at, though its patches are 14 pixels wide
-_REFINE = 4  # refiners speak in quarters of half a cell: normalised coordinates are two wide
 _GAIN = 40 / 32  # what displacements are multiplied by before they are embedded
 PATCH = 14  # side of a DINOv2 patch in pixels
 
@@ -124,7 +123,7 @@ class RoMa(nn.Module):
 
     def _refine(self, pyramid0: Pyramid, pyramid1: Pyramid, warp: Warp, zoom: float, start: int) -> dict[int, Warp]:
         found: dict[int, Warp] = {}
-        height, width = pyramid0[1].shape[-2:]
+        size = (pyramid0[1].shape[-2], pyramid0[1].shape[-1])
         scale = start
         while scale >= 1:
             if scale != _COARSE:
@@ -134,8 +133,7 @@ class RoMa(nn.Module):
                 raw = pyramid0[scale], pyramid1[scale]
                 flow = refiner.settled(*raw, warp.flow)
                 out = refiner(*map(self.decoder.proj[str(scale)], raw), flow, _GAIN * zoom)
-                step = scale / (_REFINE * out.new_tensor([width, height])[:, None, None])
-                warp = Warp(flow + step * out[:, :2], warp.certainty + out[:, 2:])
+                warp = Warp(flow + normalised(out[:, :2], scale, size), warp.certainty + out[:, 2:])
             found[scale] = warp
             scale //= 2
         return found

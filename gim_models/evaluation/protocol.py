@@ -14,6 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from gim_data.epipolar import essential
 from gim_data.types import TwoViewPair
 
 Matrix = NDArray[np.float64]
@@ -218,8 +219,7 @@ def normalise(points: Matrix, K: Matrix) -> Matrix:
 def epipolar_distance2(points0: Matrix, points1: Matrix, pair: TwoViewPair) -> Matrix:
     """Squared symmetric epipolar distance to the true pose, (N,), in normalised coordinates: the dumps' measure."""
     x0, x1 = (np.column_stack([normalise(p, K), np.ones(len(p))]) for p, K in ((points0, pair.K0), (points1, pair.K1)))
-    R, (a, b, c) = pair.T_0to1[:3, :3], pair.T_0to1[:3, 3]
-    E = np.array([[0, -c, b], [c, 0, -a], [-b, a, 0]]) @ R
+    E = essential(pair.T_0to1)
     lines1, lines0 = x0 @ E.T, x1 @ E
     weight = 1 / np.maximum((lines1[:, :2] ** 2).sum(1), 1e-30) + 1 / np.maximum((lines0[:, :2] ** 2).sum(1), 1e-30)
     distance2: Matrix = (x1 * lines1).sum(1) ** 2 * weight
